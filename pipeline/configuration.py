@@ -1,0 +1,317 @@
+"""The configuration of an experiment: typed fields, composed from the groups under configs/."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from vqlso.errors import ConfigError
+
+
+@dataclass
+class DataConfig:
+    """Which images, and which of them the generator may see.
+
+    Attributes:
+        kind: "faces", "celeba" or "folder".
+        size: H = W in pixels, a multiple of 8.
+        restrict: the training set holds labels up to this (paper 003: degree <= 2).
+        count: procedural faces.
+        seed: of the procedural faces.
+        root: folder of the data set.
+        scores: CSV of scores of an image folder.
+        crop: "centre", or "detector" (MTCNN, an extra).
+        max_bad_share: share of unreadable images above which loading fails.
+        limit: only the first so many images of CelebA.
+    """
+
+    kind: str = MISSING
+    size: int = 64
+    restrict: float = 2.0
+    count: int = 10_000
+    seed: int = 0
+    root: str | None = None
+    scores: str | None = None
+    crop: str = "centre"
+    max_bad_share: float = 0.01
+    limit: int | None = None
+
+
+@dataclass
+class CodebookConfig:
+    """See `vqlso.generators.quantizer.CodebookSettings`."""
+
+    update: str = "ema"
+    data_init: bool = True
+    revival: bool = True
+
+
+@dataclass
+class GeneratorConfig:
+    """The VQ-VAE and its training; see `VQVAESettings` and `VQVAETraining`.
+
+    Attributes:
+        checkpoint: weights to use instead of training.
+        seed: of the training.
+    """
+
+    kind: str = "vqvae"
+    width: int = 64
+    categories: int = 256
+    dimension: int = 64
+    residual_blocks: int = 2
+    codebook: CodebookConfig = field(default_factory=CodebookConfig)
+    epochs: int = 70
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    decay: str = "none"
+    checkpoint: str | None = None
+    seed: int = 0
+
+
+@dataclass
+class ObjectiveConfig:
+    """The black box and its judge.
+
+    Attributes:
+        kind: "classifier" (trained on the data in use), "celeba_dialog" or "callable".
+        checkpoint: CelebA-Dialog's predictor.
+        attribute: which of its heads.
+        target: "module:function" of a Python callable.
+        epochs: passes over its people's images when a classifier is trained.
+        seed: of that training and of the split of people.
+    """
+
+    kind: str = "classifier"
+    checkpoint: str | None = None
+    attribute: str = "Smiling"
+    target: str | None = None
+    epochs: int = 16
+    seed: int = 0
+
+
+@dataclass
+class SurrogateConfig:
+    """Boosted trees on codes (paper 003, appendix A.1)."""
+
+    kind: str = "lightgbm"
+    trees: int = 800
+    depth: int = 2
+    leaves: int = 5
+    min_samples_leaf: int = 20
+    learning_rate: float = 0.1
+
+
+@dataclass
+class SolverConfig:
+    """Surrogate-based search; see `solvers.surrogate_based`.
+
+    Attributes:
+        t: free cells.
+        importance: "gain" or "split".
+        cells: row-major indices to free instead of the most important.
+        references: "uniform" or "weighted".
+        backend: the engine.
+        node_limit: of one solve; without one every solve is proven optimal.
+        time_limit: seconds of one solve; makes runs unrepeatable.
+    """
+
+    kind: str = "surrogate_based"
+    t: int = 8
+    importance: str = "gain"
+    cells: list[int] | None = None
+    references: str = "uniform"
+    backend: str = "highs"
+    node_limit: int | None = None
+    time_limit: float | None = None
+
+
+@dataclass
+class RetrainerConfig:
+    """Weighted retraining; see `pipeline.retraining`."""
+
+    kind: str = "weighted"
+    k: float = 1e-3
+    every: int = 5
+    initial_epochs: float = 1.0
+    epochs: float = 0.1
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+
+
+@dataclass
+class ShiftConfig:
+    """How the generator's distribution is measured after each round.
+
+    Attributes:
+        samples: images a round; 0 measures nothing.
+        components: mixture components of the prior.
+        patience: rounds without movement after which the run stops; 0 never stops early.
+        tolerance: least change of the mean degree that counts as movement.
+    """
+
+    samples: int = 500
+    components: int = 32
+    patience: int = 0
+    tolerance: float = 0.02
+
+
+@dataclass
+class MetricsConfig:
+    """How results are measured.
+
+    Attributes:
+        features: MobileNetV2 weights for the Frechet distance; without them the judge's own
+            features serve, and the report says so.
+        frechet_images: images of the target distribution that are compared with, at most.
+    """
+
+    features: str | None = None
+    frechet_images: int = 5000
+
+
+@dataclass
+class ExperimentConfig:
+    """Everything that decides a run's results, and where they go.
+
+    Attributes:
+        name: the experiment.
+        seed: of the loop; data, generator and scorers have their own.
+        queries: images that the black box may score.
+        batch: latents a proposal.
+        threads: of every library; null takes the cores that are there, at most 4.
+        out: run folder; null makes one under runs/.
+        cache: decoded images and trained networks; null takes the user's cache folder.
+        train_from_scratch: train all networks again, whatever is packaged or cached.
+    """
+
+    name: str = MISSING
+    seed: int = 0
+    queries: int = 500
+    batch: int = 1
+    threads: int | None = None
+    out: str | None = None
+    cache: str | None = None
+    train_from_scratch: bool = False
+    data: DataConfig = field(default_factory=DataConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    surrogate: SurrogateConfig = field(default_factory=SurrogateConfig)
+    solver: SolverConfig = field(default_factory=SolverConfig)
+    retrainer: RetrainerConfig = field(default_factory=RetrainerConfig)
+    shift: ShiftConfig = field(default_factory=ShiftConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
+
+
+# Where results go and how fast they come does not change them.
+NOT_HASHED = ("out", "cache", "threads")
+
+
+def config_folder() -> Path:
+    """The configuration groups: packaged with a wheel, at the top level of a checkout."""
+    packaged = Path(__file__).parent / "configs"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "configs"
+
+
+def experiments() -> list[str]:
+    """Names of all experiments."""
+    return sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml"))
+
+
+def composed(experiment: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """The configuration of an experiment with `key=value` overrides.
+
+    Raises:
+        ConfigError: an unknown experiment, key, choice or a value of the wrong type, with the
+            nearest known name.
+    """
+    if experiment not in experiments():
+        raise ConfigError(
+            f"There is no experiment '{experiment}'{nearest(experiment, experiments())} "
+            f"Known: {', '.join(experiments())}."
+        )
+    for override in overrides:
+        _check_override(override)
+    try:
+        with initialize_config_dir(str(config_folder().resolve()), version_base="1.3"):
+            values = compose("config", [f"experiment={experiment}", *overrides])
+        return _typed(OmegaConf.to_container(values, resolve=True))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(f"The configuration is not valid: {_first_line(error)}") from error
+
+
+def saved(path: Path) -> ExperimentConfig:
+    """The configuration that a run has written.
+
+    Raises:
+        ConfigError: it does not fit this version.
+    """
+    try:
+        return _typed(OmegaConf.to_container(OmegaConf.load(path)))
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{path} does not fit this version: {_first_line(error)}") from error
+
+
+def as_yaml(config: ExperimentConfig) -> str:
+    """The whole configuration as YAML."""
+    return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
+
+
+def config_hash(config: ExperimentConfig) -> str:
+    """Eight hexadecimal digits of everything that decides the results, but for the seed."""
+    values = {
+        key: value for key, value in asdict(config).items() if key not in (*NOT_HASHED, "seed")
+    }
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:8]
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """'; did you mean X?' where a known word is near, else a full stop."""
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean '{matches[0]}'?" if matches else "."
+
+
+def _typed(values: Any) -> ExperimentConfig:
+    merged = OmegaConf.merge(OmegaConf.structured(ExperimentConfig), values)
+    config: ExperimentConfig = OmegaConf.to_object(merged)  # type: ignore[assignment]
+    return config
+
+
+def _check_override(override: str) -> None:
+    key, equals, _ = override.partition("=")
+    if not equals:
+        raise ConfigError(f"'{override}' is not of the form key=value, such as queries=100.")
+    groups = sorted(path.name for path in config_folder().iterdir() if path.is_dir())
+    known = [*_keys(ExperimentConfig), *groups]
+    if key not in known:
+        raise ConfigError(f"There is no configuration key '{key}'{nearest(key, known)}")
+    choices = sorted(path.stem for path in (config_folder() / key).glob("*.yaml"))
+    chosen = override.partition("=")[2]
+    if choices and chosen not in choices:
+        raise ConfigError(
+            f"There is no {key} '{chosen}'{nearest(chosen, choices)} Known: {', '.join(choices)}."
+        )
+
+
+def _keys(config: type, prefix: str = "") -> list[str]:
+    keys = []
+    for each in fields(config):
+        default = each.default_factory
+        if isinstance(default, type) and is_dataclass(default):
+            keys += _keys(default, f"{prefix}{each.name}.")
+        else:
+            keys.append(prefix + each.name)
+    return keys
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

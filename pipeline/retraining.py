@@ -1,0 +1,111 @@
+"""Retrainers: what happens to the generator between rounds of queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqlso.archive import Archive
+from vqlso.contracts import RetrainableGenerator
+from vqlso.errors import ConfigError
+from vqlso.generators.vqvae import VQVAE
+from vqlso.progress import SILENT, Progress
+from vqlso.randomness import stream, torch_seed
+from vqlso.records import FitReport
+from vqlso.training.fitting import Optimisation
+from vqlso.training.vqvae import finetune_vqvae
+from vqlso.training.weighting import rank_weights, weighted_draws
+
+
+@dataclass(frozen=True)
+class WeightedRetraining:
+    """Fine-tune on rank-weighted samples of the archive (Tripp et al. 2020; paper 003, 2.3).
+
+    Attributes:
+        k: spread of the rank weights; smaller is greedier.
+        every: r, queries between two retrainings.
+        initial_epochs: epochs of weighted samples before the first query.
+        epochs: epochs at each later retraining.
+        batch_size: images a step.
+        optimisation: a fresh Adam each time.
+        progress: shows the steps.
+    """
+
+    k: float = 1e-3
+    every: int = 5
+    initial_epochs: float = 1.0
+    epochs: float = 0.1
+    batch_size: int = 128
+    optimisation: Optimisation = Optimisation()
+    progress: Progress = SILENT
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ConfigError(f"retrainer.every must be at least 1 query, got {self.every}.")
+        if not self.k > 0:
+            raise ConfigError(f"retrainer.k must be positive, got {self.k}.")
+
+    def due(self, queries: int) -> bool:
+        """Before the first query, then after every r."""
+        return queries % self.every == 0
+
+    def weights(self, archive: Archive) -> NDArray[np.float64]:
+        """(len(archive),) rank weights of the scores."""
+        return rank_weights(archive.scores, self.k)
+
+    def retrain(
+        self, generator: RetrainableGenerator, archive: Archive, *, seed: int, round_: int
+    ) -> tuple[VQVAE, FitReport]:
+        """A fine-tuned copy of the generator.
+
+        Raises:
+            ConfigError: the generator is not one that can be fine-tuned.
+        """
+        if not isinstance(generator, VQVAE):
+            raise ConfigError(
+                f"Weighted retraining fine-tunes a VQ-VAE, not a {type(generator).__name__}: "
+                "use retrainer=none."
+            )
+        share = self.initial_epochs if round_ == 1 else self.epochs
+        batches = weighted_draws(
+            self.weights(archive),
+            max(1, round(share * len(archive))),
+            self.batch_size,
+            stream(seed, "retraining batches", round_),
+        )
+        return finetune_vqvae(
+            generator,
+            archive.images,
+            batches,
+            seed=torch_seed(seed, "retraining", round_),
+            optimisation=self.optimisation,
+            progress=self.progress,
+        )
+
+
+@dataclass(frozen=True)
+class NoRetraining:
+    """The generator stays as it is."""
+
+    def due(self, queries: int) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
+    def weights(self, archive: Archive) -> NDArray[np.float64]:
+        """Uniform."""
+        return np.full(len(archive), 1 / len(archive))
+
+    def retrain(
+        self,
+        generator: RetrainableGenerator,
+        archive: Archive,
+        *,
+        seed: int,  # noqa: ARG002
+        round_: int,  # noqa: ARG002
+    ) -> tuple[RetrainableGenerator, FitReport]:
+        """The same generator."""
+        return generator, FitReport(seconds=0.0, rows=len(archive))
+
+

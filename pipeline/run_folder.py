@@ -1,0 +1,138 @@
+"""A run's folder: where everything of a run lies, written so that a kill leaves no half file."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.journal import Journal
+from vqlso.errors import RunFolderError
+
+
+class RunFolder:
+    """Paths and atomic writes of one run.
+
+    Args:
+        path: the folder; made where it is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(
+                f"The run folder {path} cannot be made ({error.strerror}). Choose another out=DIR."
+            ) from error
+        self.journal = Journal(path / "journal.jsonl")
+
+    @classmethod
+    def existing(cls, path: Path) -> RunFolder:
+        """A folder that a run has written.
+
+        Raises:
+            RunFolderError: there is no run in it.
+        """
+        if not (path / "config.yaml").is_file():
+            raise RunFolderError(
+                f"{path} is not a run folder: it has no config.yaml. "
+                "Runs lie under runs/ unless out=DIR said otherwise."
+            )
+        return cls(path)
+
+    @property
+    def config(self) -> Path:
+        """The composed configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def report(self) -> Path:
+        """The page that a person opens."""
+        return self.path / "report.html"
+
+    def generator_of(self, round_: int) -> Path:
+        """The weights after so many retrainings."""
+        return self.path / "rounds" / f"{round_:03d}" / "generator.safetensors"
+
+    def forget_generator_of(self, round_: int) -> None:
+        """Delete a superseded round's weights: a run needs only its last generator."""
+        self.generator_of(round_).unlink(missing_ok=True)
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write a JSON file, whole or not at all."""
+        self.write(name, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON file of this run.
+
+        Raises:
+            RunFolderError: the run has not written it.
+        """
+        try:
+            value: dict[str, Any] = json.loads((self.path / name).read_text())
+        except FileNotFoundError as error:
+            raise RunFolderError(f"{self.path} has no {name}: the run did not get so far.") from error
+        return value
+
+    def write_arrays(self, name: str, **arrays: NDArray[Any]) -> None:
+        """Write an .npz file, whole or not at all."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        self.write(name, buffer.getvalue())
+
+    def read_arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """Read an .npz file of this run."""
+        try:
+            with np.load(self.path / name, allow_pickle=False) as file:
+                return dict(file)
+        except FileNotFoundError as error:
+            raise RunFolderError(f"{self.path} has no {name}: it cannot be resumed.") from error
+
+    def write_image(self, query: int, image: NDArray[np.uint8]) -> None:
+        """Keep a queried image, (3, H, W) uint8, losslessly."""
+        buffer = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).save(buffer, "PNG")
+        self.write(self._image_name(query), buffer.getvalue())
+
+    def read_image(self, query: int) -> NDArray[np.uint8]:
+        """(3, H, W) uint8, a queried image."""
+        try:
+            with Image.open(self.path / self._image_name(query)) as image:
+                return np.asarray(image).transpose(2, 0, 1).copy()
+        except OSError as error:
+            raise RunFolderError(
+                f"The image of query {query} is missing from {self.path}: it cannot be resumed."
+            ) from error
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file under a temporary name and rename it.
+
+        Raises:
+            RunFolderError: the disk is full or the folder cannot be written.
+        """
+        path = self.path / name
+        temporary = path.with_name(path.name + ".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(content)
+            os.replace(temporary, path)
+        except OSError as error:
+            free = shutil.disk_usage(self.path).free
+            temporary.unlink(missing_ok=True)
+            raise RunFolderError(
+                f"{path} cannot be written ({error.strerror}; {free / 1e6:.0f} MB are free). "
+                "What was computed so far is kept: free some space, then `vqlso resume`."
+            ) from error
+
+    @staticmethod
+    def _image_name(query: int) -> str:
+        return f"archive/query-{query:06d}.png"

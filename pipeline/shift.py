@@ -1,0 +1,106 @@
+"""The shift itself: how the degrees of the generator's own samples move from round to round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqlso.archive import Archive
+from vqlso.contracts import Objective, RetrainableGenerator
+from vqlso.generators.code_prior import CodePrior
+from vqlso.images import to_bytes, to_unit
+from vqlso.randomness import stream
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What the generator's distribution looks like after one round.
+
+    Attributes:
+        images: (m, 3, H, W) uint8, decoded samples of the prior.
+        degrees: (m,) float64, by the queried objective.
+        judged: (m,) float64, by the judge; empty without one.
+    """
+
+    images: NDArray[np.uint8]
+    degrees: NDArray[np.float64]
+    judged: NDArray[np.float64]
+
+    def facts(self) -> dict[str, float | None]:
+        """Means and quantiles for the journal."""
+        low, middle, high = np.quantile(self.degrees, (0.05, 0.5, 0.95))
+        return {
+            "mean": float(self.degrees.mean()),
+            "q05": float(low),
+            "median": float(middle),
+            "q95": float(high),
+            "judge_mean": float(self.judged.mean()) if len(self.judged) else None,
+        }
+
+
+@dataclass(frozen=True)
+class ShiftMonitor:
+    """Fits a prior to the codes as the generator's training sees them, samples and scores it.
+
+    The prior is fitted with the retraining weights, because the generator's distribution after
+    weighted retraining is the weighted one. Its samples are measured only: they are neither
+    queries nor archive.
+
+    Attributes:
+        objective: the queried scorer.
+        judge: the second scorer, if there is one.
+        samples: images a round.
+        components: mixture components of the prior.
+        seed: of fit and samples.
+    """
+
+    objective: Objective
+    judge: Objective | None = None
+    samples: int = 500
+    components: int = 64
+    seed: int = 0
+
+    def observe(
+        self,
+        generator: RetrainableGenerator,
+        archive: Archive,
+        weights: NDArray[np.float64],
+        round_: int,
+    ) -> Samples:
+        """Samples of the generator's distribution after `round_` retrainings."""
+        rng = stream(self.seed, "shift", round_)
+        space = generator.spaces["codes"]
+        prior = CodePrior.fit(
+            archive.latents(generator.version),
+            weights,
+            categories=space.categories,  # type: ignore[attr-defined]
+            components=self.components,
+            rng=rng,
+        )
+        images = to_bytes(generator.decode(prior.sample(self.samples, rng), "codes"))
+        unit = to_unit(images)
+        judged = self.judge(unit) if self.judge else np.empty(0)
+        return Samples(images, self.objective(unit), judged)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Stop when the distribution no longer moves.
+
+    Attributes:
+        patience: rounds that are compared with as many rounds before them; 0 never stops.
+        tolerance: least change of the mean degree that counts as movement.
+    """
+
+    patience: int = 0
+    tolerance: float = 0.02
+
+    def reached(self, means: list[float]) -> bool:
+        """Whether the mean degree of the last rounds equals that of the rounds before."""
+        if not self.patience or len(means) < 2 * self.patience:
+            return False
+        recent = np.mean(means[-self.patience :])
+        before = np.mean(means[-2 * self.patience : -self.patience])
+        return bool(abs(recent - before) < self.tolerance)

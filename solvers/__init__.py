@@ -1,0 +1,1 @@
+"""How it is searched: solvers, surrogates and the exact optimiser of tree ensembles."""

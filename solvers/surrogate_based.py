@@ -1,0 +1,232 @@
+"""Surrogate-based search over code grids with an exact inner optimiser (paper 003, section 2.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers.contracts import TreeSurrogate
+from solvers.trees import Limits, Maximum, maximize
+from vqlso.archive import Archive
+from vqlso.errors import SolverError, VerificationError
+from vqlso.randomness import stream
+from vqlso.records import Proposal, Scores
+from vqlso.spaces import CodeGrid
+from vqlso.training.weighting import rank_weights
+
+TOLERANCE = 1e-6  # relative, between the optimiser's claim and the surrogate's own prediction
+
+
+@dataclass(frozen=True)
+class FreeCells:
+    """Which cells of the reference the inner optimiser may change.
+
+    Attributes:
+        t: how many; the most important ones under the surrogate (paper 003, appendix A.2: 8).
+        importance: "gain", the loss reduction of all splits on a cell, or "split", their number.
+        fixed_choice: row-major cell indices to use instead, whatever the surrogate says.
+    """
+
+    t: int = 8
+    importance: Literal["gain", "split"] = "gain"
+    fixed_choice: tuple[int, ...] | None = None
+
+    def choose(self, surrogate: TreeSurrogate) -> NDArray[np.int64]:
+        """(t,) cell indices, ascending; ties go to the lower index."""
+        if self.fixed_choice is not None:
+            return np.array(sorted(self.fixed_choice), dtype=np.int64)
+        importance = surrogate.importance(self.importance)
+        return np.sort(np.argsort(-importance, kind="stable")[: self.t])
+
+    def check(self, space: CodeGrid) -> None:
+        """Raise SolverError where the grid has no such cells."""
+        wanted = self.fixed_choice if self.fixed_choice is not None else range(self.t)
+        if not len(wanted):
+            raise SolverError("No cell is free: solver.t must be at least 1.")
+        if len(wanted) > space.cells or max(wanted) >= space.cells or min(wanted) < 0:
+            raise SolverError(
+                f"The code grid has {space.cells} cells ({space.height} x {space.width}); "
+                f"{len(wanted)} free cells up to index {max(wanted)} were asked for. "
+                "Lower solver.t or correct solver.cells."
+            )
+        if len(set(wanted)) != len(wanted):
+            raise SolverError(f"solver.cells names a cell twice: {sorted(wanted)}.")
+
+
+class SurrogateSolver:
+    """Fit trees to all scored codes, maximise them exactly around a drawn training sample.
+
+    Args:
+        space: the code grid.
+        surrogate: a tree model of the score.
+        free_cells: which cells may change.
+        references: how the training sample that keeps the other cells is drawn: "uniform"
+            (paper 003, section 2.2) or "weighted" by the rank weights of the scores.
+        backend: the engine that solves each program; see `solvers.trees.backends`.
+        limits: node and time limits of one solve.
+        seed: of the references.
+    """
+
+    def __init__(
+        self,
+        space: CodeGrid,
+        surrogate: TreeSurrogate,
+        *,
+        free_cells: FreeCells = FreeCells(),
+        references: Literal["uniform", "weighted"] = "uniform",
+        backend: str = "highs",
+        limits: Limits = Limits(),
+        seed: int = 0,
+    ) -> None:
+        free_cells.check(space)
+        self.space = space
+        self.surrogate = surrogate
+        self.free_cells = free_cells
+        self.references = references
+        self.backend = backend
+        self.limits = limits
+        self.seed = seed
+        self._version = ""
+        self._next_id = 0
+        self._training_rows = 0
+        self._z: NDArray[np.int64] = np.empty((0, *space.shape), dtype=np.int64)
+        self._y: NDArray[np.float64] = np.empty(0)
+        self._popularity: NDArray[np.float64] = np.empty((0, 0))
+        self._stale = True
+
+    def rebase(self, archive: Archive) -> None:
+        """Take the archive's codes and scores; the next `ask` fits the surrogate afresh."""
+        self._version = archive.version
+        self._z = self.space.validate(archive.latents(archive.version))
+        self._y = archive.scores
+        self._training_rows = archive.base
+        self._popularity = code_counts(self._z, self.space.categories)
+        self._stale = True
+
+    def tell(self, proposal: Proposal, scores: Scores) -> None:
+        """Add the answered points; ids that were never proposed here are welcome.
+
+        Raises:
+            SolverError: a score's id is not in the proposal, or its codes are of another version.
+        """
+        if proposal.version != self._version:
+            raise SolverError(
+                f"The told latents belong to generator {proposal.version}, the solver's to "
+                f"{self._version}: call rebase first."
+            )
+        position = {int(id_): row for row, id_ in enumerate(proposal.ids)}
+        unknown = [int(id_) for id_ in scores.ids if int(id_) not in position]
+        if unknown:
+            raise SolverError(f"Scores were told for ids that the proposal lacks: {unknown}.")
+        rows = [position[int(id_)] for id_ in scores.ids[scores.ok]]
+        self._z = np.concatenate([self._z, self.space.validate(proposal.z[rows])])
+        self._y = np.concatenate([self._y, scores.values[scores.ok]])
+        self._next_id = max(self._next_id, int(proposal.ids.max()) + 1)
+        self._stale = True
+
+    def ask(self, n: int) -> Proposal:
+        """The exact maximisers around n drawn references.
+
+        Raises:
+            SolverError: there is nothing to fit to yet.
+            VerificationError: an engine's claim disagrees with the surrogate.
+        """
+        if not self._training_rows:
+            raise SolverError("The solver has no training samples: call rebase first.")
+        fit_seconds = self._refit()
+        ids = np.arange(self._next_id, self._next_id + n, dtype=np.int64)
+        cells = self.free_cells.choose(self.surrogate)
+        parents = np.array([self._draw_reference(int(id_)) for id_ in ids], dtype=np.int64)
+        references = self._z[parents]
+        maxima = [self._maximise(reference, cells) for reference in references]
+        z = np.stack([maximum.z.reshape(self.space.shape) for maximum in maxima])
+        self._next_id += n
+        return Proposal(
+            ids=ids,
+            z=z,
+            space=self.space.name,
+            version=self._version,
+            parents=parents,
+            predicted=self._verified_predictions(z, maxima),
+            acquisition=np.array([maximum.value for maximum in maxima]),
+            bound=np.array([maximum.bound for maximum in maxima]),
+            status=tuple(maximum.status for maximum in maxima),
+            controls={
+                "reference": references,
+                "random_codes": self._random_codes(references, cells, ids),
+            },
+            details=_details(maxima, cells, fit_seconds),
+        )
+
+    def _refit(self) -> float:
+        if not self._stale:
+            return 0.0
+        report = self.surrogate.fit(self._z, self._y)
+        self._stale = False
+        return report.seconds
+
+    def _draw_reference(self, id_: int) -> int:
+        rng = stream(self.seed, "reference", id_)
+        if self.references == "uniform":
+            return int(rng.integers(self._training_rows))
+        return int(rng.choice(len(self._y), p=rank_weights(self._y)))
+
+    def _maximise(self, reference: NDArray[np.int64], cells: NDArray[np.int64]) -> Maximum:
+        return maximize(
+            self.surrogate.ensemble(),
+            free=cells,
+            reference=reference.ravel(),
+            backend=self.backend,
+            preference=self._popularity,
+            limits=self.limits,
+        )
+
+    def _verified_predictions(
+        self, z: NDArray[np.int64], maxima: list[Maximum]
+    ) -> NDArray[np.float64]:
+        """What the fitted library itself predicts; nothing the optimiser claims is trusted."""
+        predicted = self.surrogate.predict(z)
+        for value, maximum in zip(predicted, maxima, strict=True):
+            if abs(value - maximum.value) > TOLERANCE * max(1.0, abs(value)):
+                raise VerificationError(
+                    f"Backend '{maximum.backend}' claims {maximum.value!r}, but the surrogate "
+                    f"predicts {value!r} at the same codes. Use another solver.backend and "
+                    "report the instance."
+                )
+        return predicted
+
+    def _random_codes(
+        self, references: NDArray[np.int64], cells: NDArray[np.int64], ids: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """The references with the free cells of another training image: the chance level."""
+        rows, columns = np.divmod(cells, self.space.width)
+        controls = references.copy()
+        for control, id_ in zip(controls, ids, strict=True):
+            donor = stream(self.seed, "random codes", int(id_)).integers(self._training_rows)
+            control[rows, columns] = self._z[donor][rows, columns]
+        return controls
+
+
+def code_counts(z: NDArray[np.int64], categories: int) -> NDArray[np.float64]:
+    """(n, h, w) codes -> (h * w, K) how often each code occurs in each cell."""
+    flat = z.reshape(len(z), -1)
+    cells = flat.shape[1]
+    index = flat + categories * np.arange(cells)
+    counts = np.bincount(index.ravel(), minlength=cells * categories)
+    return counts.reshape(cells, categories).astype(np.float64)
+
+
+def _details(maxima: list[Maximum], cells: NDArray[np.int64], fit_seconds: float) -> dict[str, Any]:
+    return {
+        "free_cells": cells.tolist(),
+        "backend": sorted({maximum.backend for maximum in maxima}),
+        "nodes": [maximum.nodes for maximum in maxima],
+        "seconds": {
+            "fit": fit_seconds,
+            "build": sum(maximum.build_seconds for maximum in maxima),
+            "solve": sum(maximum.seconds for maximum in maxima),
+        },
+    }

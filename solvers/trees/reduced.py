@@ -1,0 +1,102 @@
+"""What is left of an ensemble once all but a few cells are fixed: a small sum over label classes.
+
+Codes of a free cell that no remaining split separates form a *label class*, or label: the
+ensemble predicts the same for all of them, so the solvers choose among labels only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class LabelSet(NamedTuple):
+    """A subset of one free cell's labels: row `row` of `ReducedEnsemble.sets[cell]`."""
+
+    cell: int
+    row: int
+
+
+class ReducedSplit(NamedTuple):
+    """A split and the leaves below it, which are consecutive in their tree.
+
+    Leaves first..middle-1 lie to its left, where the cell's label is in `left`; leaves
+    middle..end-1 to its right, where it is in `right`. Both sets hold only labels that reach
+    the split; for a label in neither, no leaf below is active.
+    """
+
+    left: LabelSet
+    right: LabelSet
+    first: int
+    middle: int
+    end: int
+
+
+@dataclass(frozen=True)
+class ReducedTree:
+    """A tree over at least two free cells; leaves that depend on one cell are gone from it.
+
+    Attributes:
+        values: of the leaves.
+        paths: of each leaf, the conditions that together make it the active one, one a cell.
+        splits: every split that still has leaves.
+        domain: exactly one leaf is active if the root's cell has a label of this set, else none.
+    """
+
+    values: tuple[float, ...]
+    paths: tuple[tuple[LabelSet, ...], ...]
+    splits: tuple[ReducedSplit, ...]
+    domain: LabelSet
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedEnsemble:
+    """constant + sum of unary terms + sum of trees over t free cells, counted from 0.
+
+    Attributes:
+        constant: contribution of everything that is fixed.
+        codes: per free cell and label, the codes of that class, ascending.
+        unary: per free cell (n_labels,), what a label contributes by itself.
+        sets: per free cell (n_sets, n_labels) bool, the label sets that splits test.
+        trees: what couples the cells.
+    """
+
+    constant: float
+    codes: tuple[tuple[NDArray[np.int64], ...], ...]
+    unary: tuple[NDArray[np.float64], ...]
+    sets: tuple[NDArray[np.bool_], ...]
+    trees: tuple[ReducedTree, ...]
+
+    @property
+    def n_labels(self) -> tuple[int, ...]:
+        """Number of labels of each free cell."""
+        return tuple(len(unary) for unary in self.unary)
+
+    def members(self, labels: LabelSet) -> NDArray[np.bool_]:
+        """(n_labels of the cell,) membership in a label set."""
+        members: NDArray[np.bool_] = self.sets[labels.cell][labels.row]
+        return members
+
+    def values(self, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n, t) labels -> (n,) the ensemble's predictions."""
+        total = np.full(len(labels), self.constant)
+        for cell, unary in enumerate(self.unary):
+            total += unary[labels[:, cell]]
+        for tree in self.trees:
+            for value, path in zip(tree.values, tree.paths, strict=True):
+                active = np.ones(len(labels), dtype=bool)
+                for condition in path:
+                    active &= self.members(condition)[labels[:, condition.cell]]
+                total += value * active
+        return total
+
+    def upper_bound(self) -> float:
+        """A bound that needs no solving: every term at its own maximum."""
+        bound = self.constant + sum(float(unary.max()) for unary in self.unary)
+        for tree in self.trees:
+            always = self.members(tree.domain).all()
+            bound += max(tree.values) if always else max(0.0, *tree.values)
+        return bound

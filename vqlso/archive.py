@@ -1,0 +1,119 @@
+"""The archive: images and their scores are the truth; latents are a cache of one generator's view.
+
+Rows 0..base-1 are the restricted training set; every queried image is appended behind it
+(paper 003, section 2.3: "the corresponding decoded images are added to the training data").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqlso.errors import LatentSpaceError
+
+Encode = Callable[[NDArray[np.uint8]], NDArray[np.int64]]
+
+
+class Archive:
+    """Scored images with their latents.
+
+    Args:
+        images: (n, 3, H, W) uint8, the training images; may be memory-mapped.
+        scores: (n,) float64, the objective's value of each.
+        latents: (n, *shape), each image's latent.
+        version: version of the generator that encoded them.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        scores: NDArray[np.float64],
+        latents: NDArray[np.int64],
+        version: str,
+    ) -> None:
+        if not len(images) == len(scores) == len(latents):
+            raise ValueError(
+                f"{len(images)} images, {len(scores)} scores and {len(latents)} latents."
+            )
+        self._base_images = images
+        self._queried_images: list[NDArray[np.uint8]] = []
+        self._scores = list(np.asarray(scores, dtype=np.float64))
+        self._latents = [np.asarray(latents)]
+        self._version = version
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    @property
+    def base(self) -> int:
+        """Number of training images; rows from here on were queried."""
+        return len(self._base_images)
+
+    @property
+    def version(self) -> str:
+        """Version of the generator that all latents belong to."""
+        return self._version
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """(len,) float64."""
+        return np.array(self._scores, dtype=np.float64)
+
+    def latents(self, version: str) -> NDArray[np.int64]:
+        """(len, *shape) latents under the generator of this version.
+
+        Raises:
+            LatentSpaceError: the archive was encoded by another generator.
+        """
+        self._require(version)
+        if len(self._latents) > 1:
+            self._latents = [np.concatenate(self._latents)]
+        return self._latents[0]
+
+    def images(self, rows: NDArray[np.int64] | slice) -> NDArray[np.uint8]:
+        """(n, 3, H, W) uint8 images of these rows."""
+        index = np.arange(len(self))[rows]
+        out = np.empty((len(index), *self._base_images.shape[1:]), dtype=np.uint8)
+        training = index < self.base
+        out[training] = self._base_images[index[training]]
+        for position in np.flatnonzero(~training):
+            out[position] = self._queried_images[index[position] - self.base]
+        return out
+
+    def add(
+        self,
+        images: NDArray[np.uint8],
+        scores: NDArray[np.float64],
+        latents: NDArray[np.int64],
+        version: str,
+    ) -> None:
+        """Append n queried images with the latents they were decoded from.
+
+        Until the next retraining a query keeps the code that was proposed, since the
+        surrogate models f(d(z)) (paper 003, section 2.2) and d(z) is what was scored.
+
+        Raises:
+            LatentSpaceError: the latents belong to another generator version.
+        """
+        self._require(version)
+        self._queried_images.extend(np.asarray(images, dtype=np.uint8))
+        self._scores.extend(np.asarray(scores, dtype=np.float64))
+        self._latents.append(np.asarray(latents))
+
+    def reencode(self, encode: Encode, version: str, chunk: int = 2048) -> None:
+        """Replace every latent by the retrained generator's code of the same image."""
+        chunks = [
+            encode(self.images(slice(start, start + chunk)))
+            for start in range(0, len(self), chunk)
+        ]
+        self._latents = [np.concatenate(chunks)]
+        self._version = version
+
+    def _require(self, version: str) -> None:
+        if version != self._version:
+            raise LatentSpaceError(
+                f"The archive's latents were encoded by generator {self._version}, "
+                f"not {version}: re-encode it before mixing the two."
+            )

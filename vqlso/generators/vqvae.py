@@ -1,0 +1,218 @@
+"""The VQ-VAE of paper 003 (tables 2 and 3), as a network and as a generator."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqlso.checkpoints import load_state, read_checkpoint, save_checkpoint
+from vqlso.errors import DataError
+from vqlso.generators.quantizer import CodebookSettings, Quantized, VectorQuantizer
+from vqlso.hardware import autocast
+from vqlso.spaces import CodeGrid
+
+KIND = "vqvae"
+DOWNSAMPLING = 8
+LEAK = 0.01
+
+
+@dataclass(frozen=True)
+class VQVAESettings:
+    """The architecture; the defaults are the paper's (003, tables 2-4).
+
+    Attributes:
+        image_size: H = W in pixels, a multiple of 8; the code grid is H/8 x W/8.
+        width: filters of the first stage; the others are 2 and 4 times as wide.
+        categories: K, number of codes.
+        dimension: D, length of each code vector.
+        residual_blocks: blocks in the encoder and in the decoder.
+        codebook: how the codebook learns.
+    """
+
+    image_size: int = 64
+    width: int = 64
+    categories: int = 256
+    dimension: int = 64
+    residual_blocks: int = 2
+    codebook: CodebookSettings = CodebookSettings()
+
+    def __post_init__(self) -> None:
+        if self.image_size <= 0 or self.image_size % DOWNSAMPLING:
+            raise DataError(
+                f"The VQ-VAE halves the image three times: its size must be a multiple of "
+                f"{DOWNSAMPLING}, got {self.image_size}."
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> VQVAESettings:
+        """The settings that `dataclasses.asdict` wrote."""
+        return cls(**{**values, "codebook": CodebookSettings(**values["codebook"])})
+
+
+class _Residual(nn.Module):
+    """x + conv1x1(ReLU(conv3x3(ReLU(x)))), the block of van den Oord et al. 2017, section 4.1."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.spatial = nn.Conv2d(channels, channels, 3, padding=1)
+        self.mix = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.mix(F.relu(self.spatial(F.relu(x))))
+
+
+def _encoder(s: VQVAESettings) -> nn.Sequential:
+    a, b, c = s.width, 2 * s.width, 4 * s.width
+    return nn.Sequential(
+        nn.Conv2d(3, a, 4, 2, 1),
+        nn.LeakyReLU(LEAK),
+        nn.Conv2d(a, b, 4, 2, 1),
+        nn.LeakyReLU(LEAK),
+        nn.Conv2d(b, c, 4, 2, 1),
+        nn.LeakyReLU(LEAK),
+        nn.Conv2d(c, c, 3, 1, 1),
+        nn.LeakyReLU(LEAK),
+        *(_Residual(c) for _ in range(s.residual_blocks)),
+        nn.Conv2d(c, s.dimension, 1),
+        nn.LeakyReLU(LEAK),
+    )
+
+
+def _decoder(s: VQVAESettings) -> nn.Sequential:
+    a, b, c = s.width, 2 * s.width, 4 * s.width
+    return nn.Sequential(
+        nn.Conv2d(s.dimension, c, 3, 1, 1),
+        nn.LeakyReLU(LEAK),
+        *(_Residual(c) for _ in range(s.residual_blocks)),
+        nn.ConvTranspose2d(c, b, 4, 2, 1),
+        nn.LeakyReLU(LEAK),
+        nn.ConvTranspose2d(b, a, 4, 2, 1),
+        nn.LeakyReLU(LEAK),
+        nn.ConvTranspose2d(a, 3, 4, 2, 1),
+    )
+
+
+class VQVAENetwork(nn.Module):
+    """Encoder, codebook and decoder on pixels in [-1, 1]."""
+
+    def __init__(self, settings: VQVAESettings = VQVAESettings()) -> None:
+        super().__init__()
+        self.settings = settings
+        self.encoder = _encoder(settings)
+        self.quantizer = VectorQuantizer(
+            settings.categories, settings.dimension, settings.codebook
+        )
+        self.decoder = _decoder(settings)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Quantized]:
+        """(n, 3, H, W) in [-1, 1] -> reconstruction of the same shape, and the quantisation."""
+        quantized = self.quantizer(self.encoder(pixels))
+        return self.decoder(quantized.vectors), quantized
+
+
+class VQVAE:
+    """A trained VQ-VAE as an immutable generator over code grids.
+
+    Args:
+        network: the trained network; it is put into evaluation mode.
+        batch_size: images per forward pass.
+    """
+
+    def __init__(self, network: VQVAENetwork, batch_size: int = 256) -> None:
+        self.network = network.eval().requires_grad_(False)
+        self.settings = network.settings
+        self.space = CodeGrid(
+            self.settings.categories,
+            self.settings.image_size // DOWNSAMPLING,
+            self.settings.image_size // DOWNSAMPLING,
+        )
+        self.batch_size = batch_size
+
+    @property
+    def spaces(self) -> Mapping[str, CodeGrid]:
+        """One space, "codes"."""
+        return {self.space.name: self.space}
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(3, H, W)."""
+        return (3, self.settings.image_size, self.settings.image_size)
+
+    @cached_property
+    def version(self) -> str:
+        """Hash of all weights, 12 hexadecimal digits."""
+        digest = hashlib.sha256(repr(asdict(self.settings)).encode())
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    def encode(self, images: Tensor) -> NDArray[np.int64]:
+        """(n, 3, H, W) float in [0, 1] -> (n, h, w) int64 codes.
+
+        Raises:
+            DataError: images of another size.
+        """
+        if tuple(images.shape[1:]) != self.image_shape:
+            raise DataError(
+                f"This VQ-VAE takes images of shape (n, {', '.join(map(str, self.image_shape))}); "
+                f"got {tuple(images.shape)}. Resize the images or train a generator for them."
+            )
+        with torch.inference_mode():
+            codes = [self._encode_batch(batch) for batch in images.split(self.batch_size)]
+        return torch.cat(codes).cpu().numpy()
+
+    def decode(self, z: NDArray[np.int64], space: str = "codes") -> Tensor:
+        """(n, h, w) codes -> (n, 3, H, W) float32 in [0, 1].
+
+        Raises:
+            LatentSpaceError: `z` is not a batch of code grids of this generator.
+        """
+        codes = torch.from_numpy(self.spaces[space].validate(z))
+        with torch.inference_mode():
+            images = [self._decode_batch(batch) for batch in codes.split(self.batch_size)]
+        return torch.cat(images) if images else torch.empty(0, *self.image_shape)
+
+    def save(self, path: Path) -> None:
+        """Write weights and settings; the file replaces an older one as a whole."""
+        save_checkpoint(path, KIND, asdict(self.settings), self.network)
+
+    @classmethod
+    def load(cls, path: Path) -> VQVAE:
+        """A VQ-VAE from its file.
+
+        Raises:
+            CheckpointError: the file is missing, damaged or of another architecture.
+        """
+        values, state = read_checkpoint(path, KIND)
+        network = VQVAENetwork(VQVAESettings.from_dict(values))
+        load_state(network, state, str(path))
+        return cls(network)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.network.quantizer.embedding.device
+
+    def _encode_batch(self, images: Tensor) -> Tensor:
+        pixels = images.to(self._device).mul(2).sub(1)
+        with autocast(self._device):
+            encoded = self.network.encoder(pixels.contiguous(memory_format=torch.channels_last))
+        flat = encoded.float().permute(0, 2, 3, 1)
+        codes = self.network.quantizer.nearest(flat.reshape(-1, flat.shape[-1]))
+        return codes.view(flat.shape[:3])
+
+    def _decode_batch(self, codes: Tensor) -> Tensor:
+        vectors = self.network.quantizer.lookup(codes.to(self._device))
+        with autocast(self._device):
+            pixels = self.network.decoder(vectors.contiguous(memory_format=torch.channels_last))
+        return pixels.float().add(1).div(2).clamp(0, 1).cpu()

@@ -1,0 +1,117 @@
+"""The degree of an attribute, estimated by a small classifier that the project trains itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vqlso.checkpoints import load_state, read_checkpoint, save_checkpoint
+from vqlso.errors import CheckpointError, DataError
+from vqlso.hardware import autocast
+from vqlso.objectives.degree import degree_from_logits
+from vqlso.objectives.scorer_networks import ARCHITECTURES, LEVELS, PlainScorer, ResidualScorer
+
+KIND = "degree classifier"
+
+
+@dataclass(frozen=True)
+class ScorerSettings:
+    """What a scorer's file says about it.
+
+    Attributes:
+        architecture: "residual" or "plain".
+        image_size: H = W of the images it was trained on.
+        lowest: the score that class 0 stands for.
+        highest: the score that class 5 stands for.
+        temperature: divides the logits, fitted on held-out people.
+    """
+
+    architecture: str
+    image_size: int
+    lowest: float = 0.0
+    highest: float = 5.0
+    temperature: float = 1.0
+
+
+class DegreeClassifier:
+    """Probability-weighted mean over six levels (paper 003, section 3), as an objective.
+
+    Args:
+        network: a trained classifier; it is put into evaluation mode.
+        settings: its scale and temperature.
+        batch_size: images per forward pass.
+    """
+
+    def __init__(
+        self,
+        network: ResidualScorer | PlainScorer,
+        settings: ScorerSettings,
+        batch_size: int = 256,
+    ) -> None:
+        self.network = network.eval().requires_grad_(False)
+        self.settings = settings
+        self.batch_size = batch_size
+
+    @property
+    def name(self) -> str:
+        """Such as "degree by a residual classifier"."""
+        return f"degree by a {self.settings.architecture} classifier"
+
+    def __call__(self, images: Tensor) -> NDArray[np.float64]:
+        """(n, 3, H, W) float in [0, 1] -> (n,) float64 in [lowest, highest].
+
+        Raises:
+            DataError: images of another size than the scorer was trained on.
+        """
+        size = self.settings.image_size
+        if tuple(images.shape[1:]) != (3, size, size):
+            raise DataError(
+                f"The scorer was trained on images of 3 x {size} x {size}, but is asked to score "
+                f"{' x '.join(map(str, images.shape[1:]))}. Train a scorer on this data set, or "
+                "give data and scorer the same size."
+            )
+        degrees = [self._degree(batch) for batch in images.split(self.batch_size)]
+        degree = np.concatenate(degrees) if degrees else np.empty(0)
+        span = self.settings.highest - self.settings.lowest
+        return np.asarray(self.settings.lowest + span * degree / (LEVELS - 1), dtype=np.float64)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """(n, 3, H, W) float in [0, 1] -> (n, 6) float32, before the temperature."""
+        return self._forward(images)
+
+    def save(self, path: Path) -> None:
+        """Write the scorer's weights and settings."""
+        save_checkpoint(path, KIND, asdict(self.settings), self.network)
+
+    @classmethod
+    def load(cls, path: Path) -> DegreeClassifier:
+        """A scorer from its file.
+
+        Raises:
+            CheckpointError: the file is missing, damaged or of another architecture.
+        """
+        values, state = read_checkpoint(path, KIND)
+        settings = ScorerSettings(**values)
+        if settings.architecture not in ARCHITECTURES:
+            raise CheckpointError(f"{path} names an unknown scorer '{settings.architecture}'.")
+        network = ARCHITECTURES[settings.architecture]()
+        load_state(network, state, str(path))
+        return cls(network, settings)
+
+    def _degree(self, images: Tensor) -> NDArray[np.float64]:
+        logits = self._forward(images)
+        degree = degree_from_logits(logits, temperature=self.settings.temperature)
+        return np.asarray(degree.double().cpu().numpy())
+
+    @torch.inference_mode()
+    def _forward(self, images: Tensor) -> Tensor:
+        device = self.network.head.weight.device
+        pixels = images.to(device).mul(2).sub(1).contiguous(memory_format=torch.channels_last)
+        with autocast(device):
+            logits: Tensor = self.network(pixels)
+        return logits.float()

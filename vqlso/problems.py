@@ -1,0 +1,97 @@
+"""What is maximised: images decoded from latents, scored by an objective."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vqlso.contracts import Generator, LatentSpace, Objective
+from vqlso.errors import DataError, LatentSpaceError
+from vqlso.images import to_bytes, to_unit
+from vqlso.records import Context, Proposal, Scores, ScoreStatus
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """f(d(z)): the objective's score of the decoded image (paper 003, section 2.2).
+
+    The image is rounded to 8 bits before it is scored, so that the archive holds exactly what
+    the black box saw and every score can be recomputed from it.
+
+    Attributes:
+        generator: decodes latents.
+        objective: scores images.
+        space_name: which of the generator's latent spaces is searched.
+    """
+
+    generator: Generator
+    objective: Objective
+    space_name: str = "codes"
+
+    @property
+    def space(self) -> LatentSpace:
+        """The latent space that is searched."""
+        return self.generator.spaces[self.space_name]
+
+    def moved_to(self, generator: Generator) -> ImageScore:
+        """The same objective behind a retrained generator."""
+        return replace(self, generator=generator)
+
+    def evaluate(self, proposal: Proposal, context: Context) -> Scores:  # noqa: ARG002
+        """Scores of the proposal and of its controls.
+
+        Raises:
+            LatentSpaceError: the latents belong to another generator version or space.
+        """
+        if proposal.version != self.generator.version:
+            raise LatentSpaceError(
+                f"The proposal's latents belong to generator {proposal.version}, "
+                f"but {self.generator.version} would decode them."
+            )
+        images = self._decode(proposal.z)
+        values, reasons = self._score_each(to_unit(images))
+        controls = {
+            name: self._score_each(to_unit(self._decode(z)))[0]
+            for name, z in proposal.controls.items()
+        }
+        failed = np.isnan(values)
+        return Scores(
+            ids=proposal.ids,
+            values=values,
+            status=tuple(ScoreStatus.FAIL if bad else ScoreStatus.OK for bad in failed),
+            reason=reasons,
+            images=images,
+            control_values=controls,
+        )
+
+    def score_images(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """(n, 3, H, W) uint8 -> (n,) scores; unlike `evaluate`, a failure is an exception."""
+        return self.objective(to_unit(images))
+
+    def _decode(self, z: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return to_bytes(self.generator.decode(z, self.space_name))
+
+    def _score_each(self, images: Tensor) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+        """One image a call: an image that the black box cannot score takes no other with it."""
+        values = np.full(len(images), np.nan)
+        reasons = []
+        for position in range(len(images)):
+            values[position], reason = self._score_one(images[position : position + 1])
+            reasons.append(reason)
+        return values, tuple(reasons)
+
+    def _score_one(self, image: Tensor) -> tuple[float, str]:
+        try:
+            value = np.asarray(self.objective(image), dtype=np.float64)
+        except DataError:
+            raise  # images of the wrong size fail every time: a mistake of the set-up, not data
+        except Exception as error:
+            return np.nan, f"{type(error).__name__}: {error}"
+        if value.shape != (1,):
+            return np.nan, f"the objective returned shape {value.shape} for one image"
+        if not np.isfinite(value[0]):
+            return np.nan, f"the objective returned {value[0]}"
+        return float(value[0]), ""

@@ -1,0 +1,134 @@
+"""Plain records that travel through the loop: what is proposed, and what the black box said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqlso.errors import SolverError
+
+
+class SolveStatus(StrEnum):
+    """What is known about a proposal as a maximiser of the acquisition."""
+
+    OPTIMAL = "optimal"  # proven: no feasible latent has a higher acquisition
+    FEASIBLE = "feasible"  # the best found within a limit, with a valid bound
+    UNPROVEN = "unproven"  # a heuristic's answer; nothing is claimed
+
+
+class ScoreStatus(StrEnum):
+    """Whether the black box answered."""
+
+    OK = "ok"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """n latents to be scored, each with an id that its score is told back by.
+
+    Attributes:
+        ids: (n,) int64, unique within a run, counted from 0.
+        z: (n, *space.shape) latents.
+        space: name of the latent space.
+        version: version of the generator that the latents belong to.
+        parents: (n,) int64, archive rows that the latents were derived from; -1 for none.
+        predicted: (n,) float64, the surrogate's prediction at z; NaN without a surrogate.
+        acquisition: (n,) float64, what the inner optimizer maximised, at z.
+        bound: (n,) float64, proven upper bound of the acquisition; NaN without one.
+        status: n statuses of the inner optimisation.
+        controls: latents of the same shape as z that are scored beside it for comparison, by
+            name ("reference", "random_codes"). They are neither told nor archived, nor do they
+            count against the budget.
+        details: further facts for the journal, by name; JSON values.
+    """
+
+    ids: NDArray[np.int64]
+    z: NDArray[Any]
+    space: str
+    version: str
+    parents: NDArray[np.int64]
+    predicted: NDArray[np.float64]
+    acquisition: NDArray[np.float64]
+    bound: NDArray[np.float64]
+    status: tuple[SolveStatus, ...]
+    controls: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        lengths = {
+            "z": len(self.z),
+            "parents": len(self.parents),
+            "predicted": len(self.predicted),
+            "acquisition": len(self.acquisition),
+            "bound": len(self.bound),
+            "status": len(self.status),
+        } | {f"controls[{name!r}]": len(z) for name, z in self.controls.items()}
+        wrong = {name: length for name, length in lengths.items() if length != n}
+        if wrong:
+            raise SolverError(f"A proposal of {n} ids has fields of other lengths: {wrong}.")
+        if len(np.unique(self.ids)) != n:
+            raise SolverError(f"Ids repeat within one proposal: {self.ids.tolist()}.")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The black box's answers, matched to a proposal by id, in any order.
+
+    Attributes:
+        ids: (n,) int64.
+        values: (n,) float64; NaN where the status is FAIL.
+        status: n statuses.
+        reason: n strings, empty where the status is OK.
+        images: (n, 3, H, W) uint8, the images that were scored.
+        control_values: (n,) float64 by name, the scores of the proposal's controls.
+    """
+
+    ids: NDArray[np.int64]
+    values: NDArray[np.float64]
+    status: tuple[ScoreStatus, ...]
+    reason: tuple[str, ...]
+    images: NDArray[np.uint8]
+    control_values: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        """(n,) True where the black box answered."""
+        return np.array([status is ScoreStatus.OK for status in self.status], dtype=bool)
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where in the run an evaluation happens, for problems whose scoring is stochastic.
+
+    Attributes:
+        seed: the run's seed.
+        round: number of retrainings so far.
+    """
+
+    seed: int
+    round: int
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a fit did.
+
+    Attributes:
+        seconds: wall-clock time.
+        rows: number of training samples it saw.
+        measures: figures by name, such as losses or the codebook's perplexity.
+    """
+
+    seconds: float
+    rows: int
+    measures: Mapping[str, float] = field(default_factory=dict)

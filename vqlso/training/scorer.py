@@ -1,0 +1,172 @@
+"""Training a degree classifier on whichever labelled images are in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqlso.data.image_set import ImageSet
+from vqlso.images import to_unit
+from vqlso.objectives.degree_classifier import DegreeClassifier, ScorerSettings
+from vqlso.objectives.scorer_networks import ARCHITECTURES, LEVELS
+from vqlso.progress import SILENT, Progress
+from vqlso.randomness import stream, torch_seed
+from vqlso.training.fitting import Checkpointing, Fetch, Optimisation, fit
+from vqlso.training.weighting import epochs
+
+SHIFT = 3  # pixels: aligned faces still sit a few pixels apart
+TEMPERATURES = (0.25, 4.0)
+
+
+@dataclass(frozen=True)
+class ScorerTraining:
+    """How a scorer is trained.
+
+    Attributes:
+        epochs: passes over its people's images, of all degrees.
+        batch_size: images a step.
+        optimisation: step size, decay and weight decay.
+    """
+
+    epochs: int = 16
+    batch_size: int = 128
+    optimisation: Optimisation = Optimisation(2e-3, "cosine", weight_decay=0.02)
+
+
+def train_scorer(
+    data: ImageSet,
+    rows: NDArray[np.int64],
+    calibration_rows: NDArray[np.int64],
+    architecture: str,
+    training: ScorerTraining,
+    *,
+    seed: int,
+    checkpointing: Checkpointing | None = None,
+    progress: Progress = SILENT,
+) -> DegreeClassifier:
+    """A scorer trained on `rows` and temperature-calibrated on `calibration_rows`.
+
+    Args:
+        data: images and labels; the labels' range becomes the scorer's scale, except that
+            degrees are always on 0..5.
+        rows: training images, all degrees.
+        calibration_rows: images of people who are not among the training people.
+        architecture: "residual" or "plain".
+        training: epochs, batch and optimiser.
+        seed: of weights, order and augmentation.
+        checkpointing: where an interrupted training continues.
+        progress: shows the steps.
+    """
+    lowest, highest = _scale(data.labels)
+    settings = ScorerSettings(architecture, data.images.shape[-1], lowest, highest)
+    with torch.random.fork_rng():
+        torch.manual_seed(torch_seed(seed, f"{architecture} weights"))
+        network = ARCHITECTURES[architecture]()
+    targets = level_targets(data.labels, lowest, highest)
+
+    def loss(module: nn.Module, pixels: Tensor, batch: NDArray[np.int64]) -> Losses:
+        target = torch.from_numpy(targets[rows[batch]]).to(pixels.device)
+        value = F.cross_entropy(module(_augment(pixels)).float(), target)
+        return value, {"cross_entropy": value.detach()}
+
+    fetch: Fetch = lambda batch: data.images[rows[batch]]  # noqa: E731
+    fit(
+        network,
+        loss,
+        fetch,
+        epochs(len(rows), training.epochs, training.batch_size, stream(seed, architecture)),
+        seed=torch_seed(seed, f"{architecture} fit"),
+        optimisation=training.optimisation,
+        checkpointing=checkpointing,
+        progress=progress,
+        description=f"training the {architecture} scorer",
+    )
+    scorer = DegreeClassifier(network, settings)
+    return _calibrated(scorer, data.images[calibration_rows], targets[calibration_rows])
+
+
+Losses = tuple[Tensor, Mapping[str, Tensor]]
+
+
+def level_targets(
+    labels: NDArray[np.float64], lowest: float, highest: float
+) -> NDArray[np.float32]:
+    """(n,) labels -> (n, 6) class probabilities whose weighted mean is the label.
+
+    A degree between two levels is shared between them, so that continuous labels train the same
+    classifier as CelebA-Dialog's whole degrees.
+    """
+    level = (labels - lowest) / (highest - lowest) * (LEVELS - 1)
+    distance = np.abs(level[:, None] - np.arange(LEVELS))
+    return np.clip(1 - distance, 0, 1).astype(np.float32)
+
+
+def recall_by_level(
+    degrees: NDArray[np.float64], labels: NDArray[np.float64], levels: int = LEVELS
+) -> dict[int, float]:
+    """Share of the images of each labelled level whose estimated degree rounds to it."""
+    true = np.rint(labels).astype(int)
+    return {
+        level: float(np.mean(np.rint(degrees[true == level]) == level))
+        for level in range(levels)
+        if np.any(true == level)
+    }
+
+
+def scorer_quality(
+    scorer: DegreeClassifier, images: NDArray[np.uint8], labels: NDArray[np.float64]
+) -> dict[str, float]:
+    """Correlation, mean absolute error and recall by level on the given images."""
+    degrees = scorer(to_unit(images))
+    to_levels = (LEVELS - 1) / (scorer.settings.highest - scorer.settings.lowest)
+    recall = recall_by_level(
+        (degrees - scorer.settings.lowest) * to_levels,
+        (labels - scorer.settings.lowest) * to_levels,
+    )
+    return {
+        "correlation": float(np.corrcoef(degrees, labels)[0, 1]),
+        "mean_absolute_error": float(np.abs(degrees - labels).mean()),
+    } | {f"recall_{level}": share for level, share in recall.items()}
+
+
+def _scale(labels: NDArray[np.float64]) -> tuple[float, float]:
+    lowest, highest = float(labels.min()), float(labels.max())
+    if lowest >= 0 and 1 < highest <= LEVELS - 1:
+        return 0.0, float(LEVELS - 1)
+    return lowest, highest
+
+
+def _augment(pixels: Tensor) -> Tensor:
+    """Mirror, move and relight: changes that leave the degree as it is."""
+    n, _, height, width = pixels.shape
+    mirrored = torch.where(torch.rand(n, 1, 1, 1, device=pixels.device) < 0.5, pixels.flip(3), pixels)
+    padded = F.pad(mirrored, (SHIFT,) * 4, mode="replicate")
+    down, right = (int(torch.randint(2 * SHIFT + 1, ())) for _ in range(2))
+    moved = padded[:, :, down : down + height, right : right + width]
+    gain = 1 + 0.2 * (torch.rand(n, 1, 1, 1, device=pixels.device) - 0.5)
+    offset = 0.2 * (torch.rand(n, 1, 1, 1, device=pixels.device) - 0.5)
+    return (moved * gain + offset).contiguous(memory_format=torch.channels_last)
+
+
+def _calibrated(
+    scorer: DegreeClassifier, images: NDArray[np.uint8], targets: NDArray[np.float32]
+) -> DegreeClassifier:
+    """Temperature scaling (Guo et al. 2017): the logits' scale that explains held-out labels."""
+    batch = to_unit(images)
+    logits = torch.cat([scorer.logits(part) for part in batch.split(scorer.batch_size)])
+    wanted = torch.from_numpy(targets)
+
+    def surprise(temperature: float) -> float:
+        return float(F.cross_entropy(logits.cpu() / temperature, wanted))
+
+    best = minimize_scalar(surprise, bounds=TEMPERATURES, method="bounded")
+    return DegreeClassifier(
+        scorer.network, replace(scorer.settings, temperature=float(best.x)), scorer.batch_size
+    )
