@@ -131,6 +131,8 @@ class Loop:
             answer = int(np.flatnonzero(scores.ids == id_)[0])
             image = scores.images[answer]
             self.folder.write_image(int(id_), image)
+            for role, images in scores.control_images.items():
+                self.folder.write_image(int(id_), images[answer], role)
             facts = _query_facts(proposal, row, scores, answer) | {
                 "round": self.round,
                 "novel": not bool((known == proposal.z[row]).all(axis=(1, 2)).any()),
@@ -195,9 +197,7 @@ class Loop:
         return self.retrainer.due(self.queries) and not done_here
 
     def _move_to(self, generator: RetrainableGenerator) -> None:
-        self.archive.reencode(
-            lambda images: generator.encode(to_unit(images)), generator.version
-        )
+        self.archive.reencode(lambda images: generator.encode(to_unit(images)), generator.version)
         self.generator = generator
         self.problem = self.problem.moved_to(generator)
         self.solver.rebase(self.archive)
@@ -247,9 +247,7 @@ class Loop:
         ok = scores.ok
         position = {int(id_): row for row, id_ in enumerate(proposal.ids)}
         rows = [position[int(id_)] for id_ in scores.ids[ok]]
-        self.archive.add(
-            scores.images[ok], scores.values[ok], proposal.z[rows], proposal.version
-        )
+        self.archive.add(scores.images[ok], scores.values[ok], proposal.z[rows], proposal.version)
         self.solver.tell(proposal, scores)
         self.queries += len(scores.ids)
         for answered in ok:
@@ -308,9 +306,7 @@ def _query_facts(proposal: Proposal, row: int, scores: Scores, answer: int) -> d
         "score": _json(scores.values[answer]),
         "score_status": str(scores.status[answer]),
         "reason": scores.reason[answer],
-        "controls": {
-            name: _json(values[answer]) for name, values in scores.control_values.items()
-        },
+        "controls": {name: _json(values[answer]) for name, values in scores.control_values.items()},
         **details,
     }
 

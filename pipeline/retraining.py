@@ -107,5 +107,3 @@ class NoRetraining:
     ) -> tuple[RetrainableGenerator, FitReport]:
         """The same generator."""
         return generator, FitReport(seconds=0.0, rows=len(archive))
-
-

@@ -80,7 +80,9 @@ class RunFolder:
         try:
             value: dict[str, Any] = json.loads((self.path / name).read_text())
         except FileNotFoundError as error:
-            raise RunFolderError(f"{self.path} has no {name}: the run did not get so far.") from error
+            raise RunFolderError(
+                f"{self.path} has no {name}: the run did not get so far."
+            ) from error
         return value
 
     def write_arrays(self, name: str, **arrays: NDArray[Any]) -> None:
@@ -97,16 +99,16 @@ class RunFolder:
         except FileNotFoundError as error:
             raise RunFolderError(f"{self.path} has no {name}: it cannot be resumed.") from error
 
-    def write_image(self, query: int, image: NDArray[np.uint8]) -> None:
-        """Keep a queried image, (3, H, W) uint8, losslessly."""
+    def write_image(self, query: int, image: NDArray[np.uint8], role: str = "query") -> None:
+        """Keep a scored image, (3, H, W) uint8, losslessly; `role` names a control."""
         buffer = io.BytesIO()
         Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).save(buffer, "PNG")
-        self.write(self._image_name(query), buffer.getvalue())
+        self.write(_image_name(query, role), buffer.getvalue())
 
-    def read_image(self, query: int) -> NDArray[np.uint8]:
-        """(3, H, W) uint8, a queried image."""
+    def read_image(self, query: int, role: str = "query") -> NDArray[np.uint8]:
+        """(3, H, W) uint8, a scored image."""
         try:
-            with Image.open(self.path / self._image_name(query)) as image:
+            with Image.open(self.path / _image_name(query, role)) as image:
                 return np.asarray(image).transpose(2, 0, 1).copy()
         except OSError as error:
             raise RunFolderError(
@@ -133,6 +135,6 @@ class RunFolder:
                 "What was computed so far is kept: free some space, then `vqlso resume`."
             ) from error
 
-    @staticmethod
-    def _image_name(query: int) -> str:
-        return f"archive/query-{query:06d}.png"
+
+def _image_name(query: int, role: str) -> str:
+    return f"archive/{query:06d}-{role}.png"

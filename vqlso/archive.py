@@ -105,8 +105,7 @@ class Archive:
     def reencode(self, encode: Encode, version: str, chunk: int = 2048) -> None:
         """Replace every latent by the retrained generator's code of the same image."""
         chunks = [
-            encode(self.images(slice(start, start + chunk)))
-            for start in range(0, len(self), chunk)
+            encode(self.images(slice(start, start + chunk))) for start in range(0, len(self), chunk)
         ]
         self._latents = [np.concatenate(chunks)]
         self._version = version

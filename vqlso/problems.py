@@ -53,10 +53,7 @@ class ImageScore:
             )
         images = self._decode(proposal.z)
         values, reasons = self._score_each(to_unit(images))
-        controls = {
-            name: self._score_each(to_unit(self._decode(z)))[0]
-            for name, z in proposal.controls.items()
-        }
+        controls = {name: self._decode(z) for name, z in proposal.controls.items()}
         failed = np.isnan(values)
         return Scores(
             ids=proposal.ids,
@@ -64,12 +61,11 @@ class ImageScore:
             status=tuple(ScoreStatus.FAIL if bad else ScoreStatus.OK for bad in failed),
             reason=reasons,
             images=images,
-            control_values=controls,
+            control_values={
+                name: self._score_each(to_unit(pictures))[0] for name, pictures in controls.items()
+            },
+            control_images=controls,
         )
-
-    def score_images(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """(n, 3, H, W) uint8 -> (n,) scores; unlike `evaluate`, a failure is an exception."""
-        return self.objective(to_unit(images))
 
     def _decode(self, z: NDArray[np.int64]) -> NDArray[np.uint8]:
         return to_bytes(self.generator.decode(z, self.space_name))

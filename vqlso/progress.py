@@ -23,7 +23,7 @@ class Silent:
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Advance]:  # noqa: ARG002
         """Accept the steps and drop them."""
-        yield lambda steps: None
+        yield lambda _steps: None
 
 
 SILENT = Silent()

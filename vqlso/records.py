@@ -91,6 +91,7 @@ class Scores:
         reason: n strings, empty where the status is OK.
         images: (n, 3, H, W) uint8, the images that were scored.
         control_values: (n,) float64 by name, the scores of the proposal's controls.
+        control_images: (n, 3, H, W) uint8 by name.
     """
 
     ids: NDArray[np.int64]
@@ -99,6 +100,7 @@ class Scores:
     reason: tuple[str, ...]
     images: NDArray[np.uint8]
     control_values: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    control_images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
     @property
     def ok(self) -> NDArray[np.bool_]:

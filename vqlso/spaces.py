@@ -12,7 +12,7 @@ from vqlso.errors import LatentSpaceError
 
 @dataclass(frozen=True)
 class CodeGrid:
-    """Grids of codebook indices, z in {0, ..., K-1}^(h x w) (paper 003, section 2.1; counted from 0).
+    """Grids of codebook indices, z in {0, ..., K-1}^(h x w) (paper 003, section 2.1, from 0).
 
     Attributes:
         categories: K, the number of codebook entries.

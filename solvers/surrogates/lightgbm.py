@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -31,7 +32,10 @@ class LightGBMSurrogate:
         depth: splits between root and leaf, >= 1.
         leaves: most leaves a tree, >= 2.
         min_samples_leaf: fewest samples a leaf, >= 1.
-        learning_rate: shrinkage, in (0, 1].
+        learning_rate: shrinkage, in (0, 1]. The paper states none; LightGBM's 0.1 overfits with
+            800 trees. Held-out R^2 on smile degrees of 3,000 faces coded by k-means patches
+            (K = 256, 64 cells, fit to 10,000): .582 at .02, .577 at .03, .527 at .1, .468 at .2;
+            on synthetic pairwise scores .03 and .05 were best.
         threads: of LightGBM, >= 1.
         seed: of LightGBM; nothing is random with these settings, but its version may change.
     """
@@ -44,7 +48,7 @@ class LightGBMSurrogate:
         depth: int = 2,
         leaves: int = 5,
         min_samples_leaf: int = 20,
-        learning_rate: float = 0.1,
+        learning_rate: float = 0.03,
         threads: int = 1,
         seed: int = 0,
     ) -> None:
@@ -157,7 +161,7 @@ class LightGBMSurrogate:
             )
         if z.size and (z.min() < 0 or z.max() >= self.categories):
             raise SolverError(f"Codes lie in 0..{self.categories - 1}; got {z.min()}..{z.max()}.")
-        return z.reshape(len(z), -1).astype(np.float32)
+        return z.reshape(len(z), prod(z.shape[1:])).astype(np.float32)
 
 
 def _r2(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from solvers.trees.backends import backend as backend_named
-from solvers.trees.backends.contract import Backend, BackendResult, Limits
+from solvers.trees.backends.contract import UNLIMITED, Backend, BackendResult, Limits
 from solvers.trees.ensemble import TreeEnsemble
 from solvers.trees.instance import Instance
 from solvers.trees.reduced import ReducedEnsemble
@@ -19,8 +19,6 @@ from solvers.trees.reduction import reduce, without_dominated
 from solvers.trees.verification import verify
 from vqlso.errors import SolverError
 from vqlso.records import SolveStatus
-
-UNLIMITED = Limits()
 
 
 @dataclass(frozen=True, eq=False)

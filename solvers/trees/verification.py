@@ -7,6 +7,7 @@ and peers that rounded thresholds returned points that the model scores lower th
 from __future__ import annotations
 
 import tempfile
+from math import isfinite
 from pathlib import Path
 
 from solvers.trees.backends.contract import BackendResult
@@ -19,8 +20,8 @@ TOLERANCE = 1e-6
 
 
 def agree(first: float, second: float) -> bool:
-    """Whether two values of the same thing differ by rounding only; never with NaN."""
-    return abs(first - second) <= TOLERANCE * max(1.0, abs(first))
+    """Whether two values of the same thing differ by rounding only; never with NaN or inf."""
+    return isfinite(first) and abs(first - second) <= TOLERANCE * max(1.0, abs(first))
 
 
 def reaches(bound: float, value: float) -> bool:

@@ -12,11 +12,11 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,7 @@ from PIL import Image, ImageOps
 
 from vqlso.data.crop import Crop, cropped
 from vqlso.errors import DataError
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from vqlso.progress import SILENT, Progress
 
 LAYOUT = 1  # raise when the files' layout or the decoding changes: old caches are then unused
 CHECKPOINT_EVERY = 256  # pictures: the most that a killed process loses
@@ -61,7 +59,7 @@ def decoded(
     crop: Crop,
     cache: Path,
     max_bad_share: float,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Decoded:
     """The pictures `folder/name`, cropped to `size`, from the cache or decoded into it.
 
@@ -163,7 +161,7 @@ class _Decoding:
     max_bad_share: float
     partial: Path
 
-    def run(self, progress: Progress | None) -> None:
+    def run(self, progress: Progress) -> None:
         self.partial.mkdir(exist_ok=True)
         self._done = _Checkpoint.read(self.partial)
         path = self.partial / "images.npy"
@@ -182,15 +180,15 @@ class _Decoding:
             self._write_header(file, self._done.images)
             self._checkpoint(file)
 
-    def _append_images(self, file: BinaryIO, progress: Progress | None) -> None:
-        advance = _bar(progress, f"Decoding {self.folder.name}", len(self.names))
-        advance(self._done.files)
-        for name in self.names[self._done.files :]:
-            self._done = self._append(file, name)
-            advance(1)
-            _require_share(self._done.skipped, len(self.names), self.max_bad_share)
-            if self._done.files % CHECKPOINT_EVERY == 0:
-                self._checkpoint(file)
+    def _append_images(self, file: BinaryIO, progress: Progress) -> None:
+        with progress.task(f"decoding {self.folder.name}", len(self.names)) as advance:
+            advance(self._done.files)
+            for name in self.names[self._done.files :]:
+                self._done = self._append(file, name)
+                advance(1)
+                _require_share(self._done.skipped, len(self.names), self.max_bad_share)
+                if self._done.files % CHECKPOINT_EVERY == 0:
+                    self._checkpoint(file)
 
     def _append(self, file: BinaryIO, name: str) -> _Checkpoint:
         done = self._done
@@ -215,14 +213,6 @@ class _Decoding:
             file,
             {"descr": "|u1", "fortran_order": False, "shape": (images, 3, self.size, self.size)},
         )
-
-
-def _bar(progress: Progress | None, description: str, total: int) -> Callable[[int], None]:
-    """What advances the bar by so many steps."""
-    if progress is None:
-        return lambda _steps: None
-    task = progress.add_task(description, total=total)
-    return lambda steps: progress.advance(task, steps)
 
 
 def _reason(error: Exception) -> str:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +25,7 @@ from vqlso.data.crop import CENTRE, Crop
 from vqlso.data.image_set import ImageSet
 from vqlso.data.splits import UNKNOWN_PEOPLE
 from vqlso.errors import DataError
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from vqlso.progress import SILENT, Progress
 
 PICTURES = "img_align_celeba"
 DEGREES = "combined_annotation.txt"
@@ -47,7 +44,7 @@ def celeba(
     cache: Path,
     max_bad_share: float = 0.01,
     limit: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> ImageSet:
     """Aligned faces with their smiling degree in [0, 5].
 

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +17,7 @@ from vqlso.data.crop import CENTRE_SQUARE, Crop
 from vqlso.data.image_set import ImageSet
 from vqlso.data.splits import UNKNOWN_PEOPLE
 from vqlso.errors import DataError
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from vqlso.progress import SILENT, Progress
 
 PERSON_COLUMN = "person"
 
@@ -35,7 +32,7 @@ def image_folder(
     file_column: str = "file",
     score_column: str = "score",
     max_bad_share: float = 0.01,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> ImageSet:
     """The pictures that a CSV file lists, with their scores.
 

@@ -55,9 +55,9 @@ class CodePrior:
         Each component is shrunk by `smoothing` virtual rows towards the frequencies of each
         cell (and these by one towards uniform): a code that a component has not seen there
         remains about as rare as in the data, and no grid is impossible. With 0, only codes
-        that occur in a cell have mass there. The defaults predicted held-out faces best
-        (17,000 grids of 8x8 patches quantised to K = 256); with 4,000 rows drawn and 10 virtual
-        rows a mixture of 64 was worse than independent cells.
+        that occur in a cell have mass there. On held-out faces (17,000 grids of 8x8 patches,
+        quantised to K = 256) the defaults reached -276 nats a grid and independent cells -299;
+        with 4,000 rows drawn and 10 virtual rows, 64 components fell to -312.
 
         Args:
             codes: (n, h, w) integers in 0..K-1.

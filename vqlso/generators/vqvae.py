@@ -68,7 +68,8 @@ class _Residual(nn.Module):
         self.mix = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.mix(F.relu(self.spatial(F.relu(x))))
+        mixed: Tensor = self.mix(F.relu(self.spatial(F.relu(x))))
+        return x + mixed
 
 
 def _encoder(s: VQVAESettings) -> nn.Sequential:
@@ -109,9 +110,7 @@ class VQVAENetwork(nn.Module):
         super().__init__()
         self.settings = settings
         self.encoder = _encoder(settings)
-        self.quantizer = VectorQuantizer(
-            settings.categories, settings.dimension, settings.codebook
-        )
+        self.quantizer = VectorQuantizer(settings.categories, settings.dimension, settings.codebook)
         self.decoder = _decoder(settings)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Quantized]:
@@ -169,7 +168,7 @@ class VQVAE:
                 f"got {tuple(images.shape)}. Resize the images or train a generator for them."
             )
         with torch.inference_mode():
-            codes = [self._encode_batch(batch) for batch in images.split(self.batch_size)]
+            codes = [self._encode_batch(batch) for batch in torch.split(images, self.batch_size)]
         return torch.cat(codes).cpu().numpy()
 
     def decode(self, z: NDArray[np.int64], space: str = "codes") -> Tensor:
@@ -180,7 +179,7 @@ class VQVAE:
         """
         codes = torch.from_numpy(self.spaces[space].validate(z))
         with torch.inference_mode():
-            images = [self._decode_batch(batch) for batch in codes.split(self.batch_size)]
+            images = [self._decode_batch(batch) for batch in torch.split(codes, self.batch_size)]
         return torch.cat(images) if images else torch.empty(0, *self.image_shape)
 
     def save(self, path: Path) -> None:
@@ -215,4 +214,5 @@ class VQVAE:
         vectors = self.network.quantizer.lookup(codes.to(self._device))
         with autocast(self._device):
             pixels = self.network.decoder(vectors.contiguous(memory_format=torch.channels_last))
-        return pixels.float().add(1).div(2).clamp(0, 1).cpu()
+        image: Tensor = pixels.float().add(1).div(2).clamp(0, 1).cpu()
+        return image

@@ -13,8 +13,8 @@ from torch import Tensor
 from vqlso.checkpoints import load_state, read_checkpoint, save_checkpoint
 from vqlso.errors import CheckpointError, DataError
 from vqlso.hardware import autocast
-from vqlso.objectives.degree import degree_from_logits
-from vqlso.objectives.scorer_networks import ARCHITECTURES, LEVELS, PlainScorer, ResidualScorer
+from vqlso.objectives.degree import LEVELS, degree_from_logits
+from vqlso.objectives.scorer_networks import ARCHITECTURES, PlainScorer, ResidualScorer
 
 KIND = "degree classifier"
 
@@ -75,14 +75,17 @@ class DegreeClassifier:
                 f"{' x '.join(map(str, images.shape[1:]))}. Train a scorer on this data set, or "
                 "give data and scorer the same size."
             )
-        degrees = [self._degree(batch) for batch in images.split(self.batch_size)]
+        degrees = [self._degree(batch) for batch in torch.split(images, self.batch_size)]
         degree = np.concatenate(degrees) if degrees else np.empty(0)
         span = self.settings.highest - self.settings.lowest
         return np.asarray(self.settings.lowest + span * degree / (LEVELS - 1), dtype=np.float64)
 
-    def logits(self, images: Tensor) -> Tensor:
-        """(n, 3, H, W) float in [0, 1] -> (n, 6) float32, before the temperature."""
-        return self._forward(images)
+    @torch.inference_mode()
+    def features(self, images: Tensor) -> Tensor:
+        """(n, 3, H, W) float in [0, 1] -> (n, d) float32, the layer before the logits."""
+        with autocast(self._device):
+            features: Tensor = self.network.features(self._pixels(images))
+        return features.float()
 
     def save(self, path: Path) -> None:
         """Write the scorer's weights and settings."""
@@ -104,14 +107,21 @@ class DegreeClassifier:
         return cls(network, settings)
 
     def _degree(self, images: Tensor) -> NDArray[np.float64]:
-        logits = self._forward(images)
+        logits = self.logits(images)
         degree = degree_from_logits(logits, temperature=self.settings.temperature)
         return np.asarray(degree.double().cpu().numpy())
 
     @torch.inference_mode()
-    def _forward(self, images: Tensor) -> Tensor:
-        device = self.network.head.weight.device
-        pixels = images.to(device).mul(2).sub(1).contiguous(memory_format=torch.channels_last)
-        with autocast(device):
-            logits: Tensor = self.network(pixels)
+    def logits(self, images: Tensor) -> Tensor:
+        """(n, 3, H, W) float in [0, 1] -> (n, 6) float32, before the temperature."""
+        with autocast(self._device):
+            logits: Tensor = self.network(self._pixels(images))
         return logits.float()
+
+    @property
+    def _device(self) -> torch.device:
+        return self.network.head.weight.device
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        pixels = images.to(self._device).mul(2).sub(1)
+        return pixels.contiguous(memory_format=torch.channels_last)

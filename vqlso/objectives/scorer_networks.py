@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LEVELS = 6
+from vqlso.objectives.degree import LEVELS
 
 
 class _ResidualBlock(nn.Module):
@@ -46,11 +46,13 @@ class ResidualScorer(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """(n, 3, H, W) in [-1, 1] -> (n, 160)."""
-        return self.blocks(F.relu(self.stem(pixels))).mean((2, 3))
+        pooled: Tensor = self.blocks(F.relu(self.stem(pixels))).mean((2, 3))
+        return pooled
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(n, 3, H, W) in [-1, 1] -> (n, 6) logits."""
-        return self.head(self.features(pixels))
+        logits: Tensor = self.head(self.features(pixels))
+        return logits
 
 
 class PlainScorer(nn.Module):
@@ -78,11 +80,13 @@ class PlainScorer(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """(n, 3, H, W) in [-1, 1] -> (n, 128)."""
-        return self.layers(pixels)
+        flat: Tensor = self.layers(pixels)
+        return flat
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(n, 3, H, W) in [-1, 1] -> (n, 6) logits."""
-        return self.head(self.features(pixels))
+        logits: Tensor = self.head(self.features(pixels))
+        return logits
 
 
 ARCHITECTURES: dict[str, type[ResidualScorer | PlainScorer]] = {

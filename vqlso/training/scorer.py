@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from vqlso.data.image_set import ImageSet
 from vqlso.images import to_unit
+from vqlso.objectives.degree import LEVELS
 from vqlso.objectives.degree_classifier import DegreeClassifier, ScorerSettings
-from vqlso.objectives.scorer_networks import ARCHITECTURES, LEVELS
+from vqlso.objectives.scorer_networks import ARCHITECTURES
 from vqlso.progress import SILENT, Progress
 from vqlso.randomness import stream, torch_seed
 from vqlso.training.fitting import Checkpointing, Fetch, Optimisation, fit
@@ -105,7 +106,7 @@ def level_targets(
     """
     level = (labels - lowest) / (highest - lowest) * (LEVELS - 1)
     distance = np.abs(level[:, None] - np.arange(LEVELS))
-    return np.clip(1 - distance, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(1 - distance, 0, 1), dtype=np.float32)
 
 
 def recall_by_level(
@@ -146,7 +147,9 @@ def _scale(labels: NDArray[np.float64]) -> tuple[float, float]:
 def _augment(pixels: Tensor) -> Tensor:
     """Mirror, move and relight: changes that leave the degree as it is."""
     n, _, height, width = pixels.shape
-    mirrored = torch.where(torch.rand(n, 1, 1, 1, device=pixels.device) < 0.5, pixels.flip(3), pixels)
+    mirrored = torch.where(
+        torch.rand(n, 1, 1, 1, device=pixels.device) < 0.5, pixels.flip(3), pixels
+    )
     padded = F.pad(mirrored, (SHIFT,) * 4, mode="replicate")
     down, right = (int(torch.randint(2 * SHIFT + 1, ())) for _ in range(2))
     moved = padded[:, :, down : down + height, right : right + width]
@@ -160,7 +163,7 @@ def _calibrated(
 ) -> DegreeClassifier:
     """Temperature scaling (Guo et al. 2017): the logits' scale that explains held-out labels."""
     batch = to_unit(images)
-    logits = torch.cat([scorer.logits(part) for part in batch.split(scorer.batch_size)])
+    logits = torch.cat([scorer.logits(part) for part in torch.split(batch, scorer.batch_size)])
     wanted = torch.from_numpy(targets)
 
     def surprise(temperature: float) -> float:

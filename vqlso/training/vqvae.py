@@ -132,4 +132,3 @@ def reconstruction_quality(
         "reconstruction_error": squared / len(images),
         "perplexity": perplexity(torch.cat(codes), generator.settings.categories),
     }
-

@@ -33,6 +33,9 @@ class Limits:
             raise SolverError(f"A time limit is a number > 0 or None; got {self.seconds}.")
 
 
+UNLIMITED = Limits()
+
+
 @dataclass(frozen=True, eq=False)
 class BackendResult:
     """A backend's claim.

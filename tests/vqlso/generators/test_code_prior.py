@@ -160,6 +160,25 @@ def test_unsmoothed_samples_contain_only_codes_seen_in_their_cell() -> None:
     assert prior.log_likelihood(np.full((1, 3, 3), 5))[0] == -np.inf
 
 
+class _Extreme(np.random.Generator):
+    """Draws the same number each time: the ends of [0, 1) are where rounding bites."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__(np.random.PCG64(0))
+        self.value = value
+
+    def random(self, size: tuple[int, ...]) -> Floats:  # type: ignore[override]
+        return np.full(size, self.value)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.0, 1), (np.nextafter(1, 0), 10)])
+def test_the_ends_of_the_unit_interval_fall_on_codes_with_mass(value: float, expected: int) -> None:
+    # Ten equal frequencies add up to 0.9999999999999999 in float64; codes 0 and 11 have no mass.
+    codes = np.arange(1, 11).repeat(64).reshape(10, 8, 8)
+    prior = CodePrior.fit(codes, categories=12, components=1, smoothing=0, rng=rng())
+    assert set(prior.sample(3, _Extreme(value)).ravel()) == {expected}
+
+
 def test_smoothing_leaves_no_grid_impossible() -> None:
     codes = np.zeros((10, 2, 2), dtype=np.int64)
     prior = CodePrior.fit(codes, categories=3, components=2, rng=rng())

@@ -1,5 +1,6 @@
 """MobileNetV2 features: torchvision's names, and an order of distances that makes sense."""
 
+import copy
 import os
 from pathlib import Path
 
@@ -45,6 +46,38 @@ def test_random_weights_round_trip(tmp_path: Path) -> None:
     assert output.shape == (2, 1280)
     assert "some-weights" in loaded.name
     assert "160 px" in loaded.name
+
+
+def test_images_are_resized_and_normalised_by_imagenets_statistics(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = MobileNetV2().eval()
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    colour = torch.tensor([0.1, 0.5, 0.9]).view(1, 3, 1, 1)
+    by_hand = (colour - torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    ).view(1, 3, 1, 1)
+    with torch.no_grad():
+        expected = network(by_hand.expand(1, 3, 160, 160))
+    output = MobileNetFeatures(tmp_path / "w.pth")(colour.expand(1, 3, 64, 64))
+    assert expected.std() > 0
+    assert torch.allclose(output, expected, rtol=1e-3, atol=1e-3 * float(expected.std()))
+
+
+def test_blocks_skip_where_shapes_allow_it_and_the_grid_shrinks_32_times() -> None:
+    # With its last normalisation at zero a block passes on its input where it has a shortcut,
+    # and zeros where it changes the channels or the size (Sandler et al. 2018, figure 4d).
+    skipping = {3, 5, 6, 8, 9, 10, 12, 13, 15, 16}
+    network = MobileNetV2().eval()
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        for index, layer in enumerate(network.features):
+            if 1 <= index <= 17:
+                block, before = copy.deepcopy(layer), x
+                torch.nn.init.zeros_(block.conv[-1].weight)
+                silenced = block(before)
+                assert torch.equal(silenced, before) if index in skipping else not silenced.any()
+            x = layer(x)
+    assert x.shape == (1, 1280, 2, 2)
 
 
 def test_an_image_does_not_depend_on_its_batch(tmp_path: Path) -> None:

@@ -1,0 +1,151 @@
+"""The command line: run, resume, report, list."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vqlso.errors import VqlsoError
+
+if TYPE_CHECKING:
+    from pipeline.run_folder import RunFolder
+
+app = typer.Typer(
+    help="Discrete latent-space optimisation: search images that score higher than any seen.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+INTERRUPTED = 130
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as JSON only.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+RunArgument = Annotated[Path, typer.Argument(help="A run folder.")]
+
+
+@app.command()
+def run(
+    experiment: Annotated[str, typer.Argument(help="Its name; `vqlso list` shows all.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Settings as key=value, such as queries=100.")
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Run an experiment: size=tiny|demo|paper seed=N queries=N out=DIR data=faces|celeba|folder."""
+
+    def go() -> RunFolder:
+        from pipeline.configuration import composed
+        from pipeline.experiment import start
+
+        config = composed(experiment, overrides or [])
+        command = ["vqlso", "run", experiment, *(overrides or [])]
+        return start(config, command, _progress(as_json or quiet))
+
+    _finish(go, as_json, debug)
+
+
+@app.command()
+def resume(
+    folder: RunArgument,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Continue an interrupted run: the finished journal equals an uninterrupted run's."""
+
+    def go() -> RunFolder:
+        from pipeline.experiment import resume as resume_run
+
+        return resume_run(folder, _progress(as_json or quiet))
+
+    _finish(go, as_json, debug)
+
+
+@app.command()
+def report(folder: RunArgument, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Write a run's report.html anew."""
+
+    def go() -> RunFolder:
+        from pipeline.experiment import report as report_run
+
+        return report_run(folder)
+
+    _finish(go, as_json, debug)
+
+
+@app.command("list")
+def list_parts(as_json: JsonOption = False) -> None:
+    """List what can be plugged in, and what needs installing."""
+    from pipeline.listing import listing, listing_table
+
+    if as_json:
+        typer.echo(json.dumps(listing(), indent=2))
+    else:
+        _console().print(listing_table())
+
+
+def main() -> None:
+    """Entry point of the `vqlso` command."""
+    app()
+
+
+def _finish(go: Callable[[], RunFolder], as_json: bool, debug: bool) -> None:
+    """Run a command, show its result, and turn known failures into one paragraph."""
+    try:
+        folder = go()
+        summary = _summary(folder)
+    except VqlsoError as error:
+        if debug:
+            raise
+        _complain(str(error))
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt as error:
+        _complain(
+            "Interrupted. Everything finished so far is kept: `vqlso resume DIR` continues the run."
+        )
+        raise typer.Exit(INTERRUPTED) from error
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+    else:
+        from pipeline.report.table import summary_table
+
+        if summary:
+            _console().print(summary_table(summary))
+        _console().print(f"Report: {folder.report}", soft_wrap=True)
+
+
+def _summary(folder: RunFolder) -> dict[str, Any]:
+    if not (folder.path / "summary.json").is_file():
+        return {}
+    return folder.read_json("summary.json")
+
+
+def _complain(message: str) -> None:
+    typer.secho(f"vqlso: {message}", err=True, fg=typer.colors.RED)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console()
+
+
+def _progress(silent: bool) -> Any:
+    if silent or not sys.stderr.isatty():
+        from vqlso.progress import SILENT
+
+        return SILENT
+    from rich.console import Console
+
+    from pipeline.console import ConsoleProgress
+
+    return ConsoleProgress(Console(stderr=True))

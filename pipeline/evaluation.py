@@ -1,0 +1,180 @@
+"""What a finished run achieved, measured by the queried scorer and by one it never queried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.configuration import MetricsConfig
+from pipeline.journal import Event
+from pipeline.preparation import Preparation
+from pipeline.run_folder import RunFolder
+from vqlso.archive import Archive
+from vqlso.contracts import Objective
+from vqlso.images import to_unit
+from vqlso.metrics.frechet import FeatureNetwork, features, frechet_distance
+from vqlso.metrics.mobilenet import MobileNetFeatures
+from vqlso.metrics.top_k import top_k_curve
+from vqlso.objectives.degree_classifier import DegreeClassifier
+from vqlso.randomness import stream
+from vqlso.records import ScoreStatus, SolveStatus
+
+BEST_SHOWN = 30
+
+
+@dataclass(frozen=True)
+class JudgeFeatures:
+    """The judge's last layer as feature network, where no other is at hand."""
+
+    judge: DegreeClassifier
+
+    @property
+    def name(self) -> str:
+        """Says that it is a stand-in."""
+        return "the judge's features (stand-in for Inception)"
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(n, 3, H, W) in [0, 1] -> (n, 128) float32."""
+        return self.judge.features(images)
+
+
+def evaluate(
+    folder: RunFolder, start: Preparation, archive: Archive, seed: int, config: MetricsConfig
+) -> dict[str, Any]:
+    """The summary of a run; what the report draws goes into `evaluation.npz`.
+
+    Args:
+        folder: of the finished or interrupted run.
+        start: what the run started from.
+        archive: after the run.
+        seed: the run's seed.
+        config: feature network and size of the comparison.
+    """
+    events = [
+        event for event in folder.journal.events("query") if event["score_status"] == ScoreStatus.OK
+    ]
+    scores = np.array([event["score"] for event in events])
+    novel = np.array([event["novel"] for event in events], dtype=bool)
+    counted = np.where(novel, scores, np.nan)
+    images = _pictures(folder, events, "query", start)
+    references = _pictures(folder, events, "reference", start)
+    judged = _scored(start.judge, images)
+    reference_judged = _scored(start.judge, references)
+    distances = _distances(start, images, references, seed, config)
+    best = np.argsort(-np.nan_to_num(counted, nan=-np.inf), kind="stable")[:BEST_SHOWN]
+    folder.write_arrays(
+        "evaluation.npz",
+        best_ids=np.array([events[row]["id"] for row in best], dtype=np.int64),
+        best_images=images[best],
+        best_references=references[best],
+        best_scores=scores[best],
+        best_judged=judged[best] if len(judged) else judged,
+        query_judged=judged,
+        reference_judged=reference_judged,
+        codes_before=_usage(start.archive.latents(start.archive.version)[: len(start.training)]),
+        codes_after=_usage(archive.latents(archive.version)),
+        mean_face=start.data.images[start.training[:500]].mean(axis=0).astype(np.uint8),
+        grid=np.array(start.generator.space.shape),
+    )
+    everything = folder.journal.events("query")
+    return {
+        "queries": len(everything),
+        **_figures(counted, scores),
+        "train_best": float(start.data.labels[start.training].max()),
+        "train_best_reconstructed": float(archive.scores[: archive.base].max()),
+        "reference_mean": _mean([event["controls"].get("reference") for event in events]),
+        "random_codes_mean": _mean([event["controls"].get("random_codes") for event in events]),
+        "proven_optimal": _mean(
+            [float(event["status"] == SolveStatus.OPTIMAL) for event in everything]
+        ),
+        **distances,
+        "judge": _judge_figures(start, judged, reference_judged, novel),
+        "failures": len(everything) - len(events),
+        "novel": int(novel.sum()),
+        "seed": seed,
+    }
+
+
+def _figures(counted: NDArray[np.float64], scores: NDArray[np.float64]) -> dict[str, Any]:
+    """Best, top-10 and top-50 count novel points only (paper 003, "Evaluation metrics")."""
+    return {
+        "best": _last(top_k_curve(counted, 1)),
+        "top10": _last(top_k_curve(counted, 10)),
+        "top50": _last(top_k_curve(counted, 50)),
+        "query_mean": _mean(list(scores)),
+    }
+
+
+def _judge_figures(
+    start: Preparation,
+    judged: NDArray[np.float64],
+    reference_judged: NDArray[np.float64],
+    novel: NDArray[np.bool_],
+) -> dict[str, Any] | None:
+    if start.judge is None:
+        return None
+    return _figures(np.where(novel, judged, np.nan), judged) | {
+        "reference_mean": _mean(list(reference_judged)),
+        "train_best_reconstructed": float(start.judged.max()),
+    }
+
+
+def _distances(
+    start: Preparation,
+    images: NDArray[np.uint8],
+    references: NDArray[np.uint8],
+    seed: int,
+    config: MetricsConfig,
+) -> dict[str, Any]:
+    """Frechet distance of queries, and of as many references, to the unseen target images.
+
+    The distance falls with the number of images, so the two are compared with each other, not
+    with published figures.
+    """
+    network: FeatureNetwork | None = None
+    if config.features:
+        network = MobileNetFeatures(Path(config.features))
+    elif start.judge:
+        network = JudgeFeatures(start.judge)
+    if network is None or len(images) < 2:
+        return {"frechet": None, "frechet_references": None, "frechet_network": None}
+    unseen = np.setdiff1d(np.arange(len(start.data)), start.training)
+    chosen = stream(seed, "frechet").permutation(unseen)[: config.frechet_images]
+    target = features(network, start.data.images[np.sort(chosen)])
+    return {
+        "frechet": frechet_distance(features(network, images), target),
+        "frechet_references": frechet_distance(features(network, references), target),
+        "frechet_network": network.name,
+    }
+
+
+def _pictures(
+    folder: RunFolder, events: list[Event], role: str, start: Preparation
+) -> NDArray[np.uint8]:
+    if not events:
+        return np.empty((0, *start.generator.image_shape), dtype=np.uint8)
+    return np.stack([folder.read_image(event["id"], role) for event in events])
+
+
+def _scored(objective: Objective | None, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    if objective is None:
+        return np.empty(0)
+    return objective(to_unit(images))
+
+
+def _usage(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.bincount(codes.ravel())
+
+
+def _mean(values: list[Any]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _last(curve: NDArray[np.float64]) -> float | None:
+    return float(curve[-1]) if len(curve) and np.isfinite(curve[-1]) else None

@@ -1,0 +1,65 @@
+"""`vqlso list`: everything that can be plugged in, one line each."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from pipeline.configuration import config_folder, experiments
+from pipeline.parts import RETRAINERS, SOLVERS, SURROGATES
+from solvers.trees.backends import BACKENDS, BackendEntry
+from vqlso.errors import MissingExtraError
+
+
+def listing() -> list[dict[str, str]]:
+    """Rows of role, name, one line, and what to install ("" where it is installed)."""
+    rows = [_row("experiment", name, _first_comment("experiment", name)) for name in experiments()]
+    for role in ("size", "data", "generator", "objective"):
+        rows += [_row(role, name, _first_comment(role, name)) for name in _choices(role)]
+    for role, parts in (("surrogate", SURROGATES), ("solver", SOLVERS), ("retrainer", RETRAINERS)):
+        rows += [
+            _row(role, name, part.line, "" if part.installed else f"vqlso[{part.extra}]")
+            for name, part in parts.items()
+        ]
+    rows += [
+        _row("solver.backend", name, entry.description, _missing(entry))
+        for name, entry in BACKENDS.items()
+    ]
+    return rows
+
+
+def listing_table() -> Table:
+    """The rows as a table."""
+    table = Table("role", "name", "what it is", "install", title="vqlso run EXPERIMENT role=name")
+    previous = ""
+    for row in listing():
+        if previous and row["role"] != previous:
+            table.add_section()
+        table.add_row(
+            row["role"] if row["role"] != previous else "", row["name"], row["what"], row["install"]
+        )
+        previous = row["role"]
+    return table
+
+
+def _row(role: str, name: str, what: str, install: str = "") -> dict[str, str]:
+    return {"role": role, "name": name, "what": what, "install": install}
+
+
+def _missing(entry: BackendEntry) -> str:
+    try:
+        entry.load()
+    except MissingExtraError:
+        return entry.install
+    return ""
+
+
+def _choices(role: str) -> list[str]:
+    return sorted(path.stem for path in (config_folder() / role).glob("*.yaml"))
+
+
+def _first_comment(role: str, name: str) -> str:
+    """A configuration's own first line of explanation."""
+    for line in (config_folder() / role / f"{name}.yaml").read_text().splitlines():
+        if line.startswith("# ") and "@package" not in line:
+            return line.removeprefix("# ")
+    return ""

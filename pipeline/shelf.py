@@ -1,0 +1,96 @@
+"""Where trained networks are looked for before they are trained: run folder, package, cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self, TypeVar
+
+import vqlso
+from vqlso.training.fitting import Checkpointing
+
+PACKAGED = Path(vqlso.__file__).parent / "weights"
+
+
+class Network(Protocol):
+    """What can lie on the shelf."""
+
+    def save(self, path: Path) -> None:
+        """Write everything that `load` needs."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The network that was saved."""
+
+
+N = TypeVar("N", bound=Network)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Trained networks by what they were made from.
+
+    A run keeps a copy of its networks, so that it can be resumed and moved whatever becomes of
+    the cache.
+
+    Attributes:
+        run: the run's own networks.
+        cache: networks that runs of one machine share.
+        from_scratch: ignore packaged and cached networks.
+    """
+
+    run: Path
+    cache: Path
+    from_scratch: bool = False
+
+    def find_or_train(
+        self,
+        role: str,
+        kind: type[N],
+        recipe: Mapping[str, Any],
+        train: Callable[[Checkpointing], N],
+    ) -> tuple[N, str]:
+        """A network and where it came from.
+
+        Args:
+            role: its part in the run, such as "generator"; names the run's copy.
+            kind: the class that loads it.
+            recipe: JSON values that decide the weights: data, settings, seed.
+            train: makes it, continuing from the checkpoint if there is one.
+        """
+        own = self.run / f"{role}.safetensors"
+        origin_note = own.with_suffix(".origin")
+        if own.is_file() and origin_note.is_file():
+            return kind.load(own), origin_note.read_text()
+        name = f"{role}-{recipe_key(recipe)}.safetensors"
+        self.run.mkdir(parents=True, exist_ok=True)
+        for folder, origin in ((PACKAGED, "packaged weights"), (self.cache, "cached weights")):
+            if (folder / name).is_file() and not self.from_scratch:
+                shutil.copyfile(folder / name, own)
+                origin_note.write_text(origin)
+                return kind.load(own), origin
+        state = self.run / f"{role}.state"
+        network = train(Checkpointing(state))
+        network.save(own)
+        origin_note.write_text("trained in this run")
+        _copy_whole(own, self.cache / name)
+        state.unlink(missing_ok=True)
+        return network, "trained in this run"
+
+
+def recipe_key(recipe: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits of a recipe."""
+    text = json.dumps(recipe, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
+    shutil.copyfile(source, temporary)
+    os.replace(temporary, target)

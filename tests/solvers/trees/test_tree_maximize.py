@@ -1,0 +1,181 @@
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from random_ensembles import neighbourhood, random_ensemble
+
+from solvers.trees import BackendResult, Limits, maximize, replay
+from solvers.trees.backends.enumeration import EnumerationBackend
+from vqlso.errors import SolverError, VerificationError
+from vqlso.records import SolveStatus
+
+REFERENCE = [0, 1, 2, 3]
+
+
+class Lying:
+    """An enumeration whose answer is changed before it is handed on."""
+
+    def __init__(self, **changes):
+        self.changes = changes
+
+    def solve(self, reduced, limits):
+        truth = EnumerationBackend().solve(reduced, limits)
+        return replace(truth, **{name: change(truth) for name, change in self.changes.items()})
+
+
+@pytest.fixture
+def ensemble():
+    return random_ensemble(7, trees=20, categories=5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"value": lambda truth: truth.value + 1e-3}, "the ensemble predicts"),
+        ({"value": lambda _: np.nan}, "the ensemble predicts"),
+        ({"bound": lambda truth: truth.value - 1e-3}, "nothing exceeds"),
+        ({"bound": lambda _: np.nan}, "nothing exceeds"),
+        ({"bound": lambda truth: truth.value + 1e-3}, "optimal under a bound"),
+        ({"labels": lambda truth: np.zeros_like(truth.labels)}, "the ensemble predicts"),
+        ({"value": lambda _: np.inf, "bound": lambda _: np.inf}, "the ensemble predicts"),
+        ({"labels": lambda _: None, "value": lambda _: -np.inf}, "optimal under a bound"),
+    ],
+    ids=[
+        "value",
+        "NaN value",
+        "low bound",
+        "NaN bound",
+        "high bound",
+        "labels",
+        "infinite",
+        "no labels",
+    ],
+)
+def test_a_lying_backend_is_caught_and_its_instance_replayed(ensemble, tmp_path, changes, message):
+    with pytest.raises(VerificationError, match=message) as caught:
+        maximize(
+            ensemble,
+            free=[0, 1, 2],
+            reference=REFERENCE,
+            backend=Lying(**changes),
+            failures=tmp_path / "false_claims",
+        )
+    (saved,) = (tmp_path / "false_claims").iterdir()
+    assert str(saved) in str(caught.value)
+    assert "Lying" in str(caught.value)
+    again = replay(saved, backend="enumeration")
+    truth = maximize(ensemble, free=[0, 1, 2], reference=REFERENCE)
+    assert again.value == pytest.approx(truth.value, rel=1e-12)
+    assert again.status is SolveStatus.OPTIMAL
+
+
+def test_a_bound_below_the_reference_is_caught(ensemble):
+    """A limit struck before any solution, with a bound that the reference already exceeds."""
+
+    class LowBound:
+        def solve(self, reduced, limits):
+            del reduced, limits
+            return BackendResult(None, -np.inf, -100.0, SolveStatus.FEASIBLE, 0, 0.0)
+
+    with pytest.raises(VerificationError, match="nothing exceeds"):
+        maximize(ensemble, free=[0], reference=REFERENCE, backend=LowBound())
+
+
+def test_without_any_solution_the_reference_is_returned(ensemble):
+    class Empty:
+        def solve(self, reduced, limits):
+            del reduced, limits
+            return BackendResult(None, -np.inf, np.inf, SolveStatus.FEASIBLE, 0, 0.0)
+
+    maximum = maximize(ensemble, free=[0, 1], reference=REFERENCE, backend=Empty())
+    assert maximum.z.tolist() == REFERENCE
+    assert maximum.value == ensemble.predict([REFERENCE])[0]
+    best = ensemble.predict(neighbourhood(ensemble, [0, 1], REFERENCE)).max()
+    assert np.isfinite(maximum.bound)
+    assert maximum.bound >= best
+
+
+def test_replay_refuses_other_files(tmp_path):
+    path = tmp_path / "text.npz"
+    path.write_text("no instance")
+    with pytest.raises(SolverError, match="holds no instance"):
+        replay(path)
+    with pytest.raises(SolverError, match="holds no instance"):
+        replay(tmp_path / "missing.npz")
+
+
+def test_codes_of_equal_prediction_keep_the_reference_else_the_preferred():
+    ensemble = random_ensemble(7, trees=3, cells=2, categories=40)
+    ensemble = replace(ensemble, threshold=np.full_like(ensemble.threshold, 19.5))
+    ensemble = replace(ensemble, subset=np.full_like(ensemble.subset, -1))
+    z = neighbourhood(ensemble, [0, 1], [0, 0])
+    values = ensemble.predict(z)
+    optimal = z[values == values.max()]
+    assert 1 < len(optimal) < len(z), "the instance must leave a choice, and not every one"
+    for row in optimal[:: max(1, len(optimal) // 10)]:
+        kept = maximize(ensemble, free=[0, 1], reference=row, preference=np.ones((2, 40)))
+        assert kept.z.tolist() == row.tolist()
+    worst = z[values.argmin()]
+    for row in optimal[:: max(1, len(optimal) // 10)]:
+        preference = np.zeros((2, 40))
+        preference[[0, 1], row] = 1.0
+        found = maximize(ensemble, free=[0, 1], reference=worst, preference=preference)
+        assert found.value == values.max()
+        for cell in (0, 1):
+            assert found.z[cell] in (worst[cell], row[cell])
+
+
+def test_free_cells_count_from_the_ensemble_in_any_order(ensemble):
+    one = maximize(ensemble, free=[2, 0], reference=REFERENCE)
+    other = maximize(ensemble, free=(0, 2), reference=np.array(REFERENCE, dtype=np.int16))
+    assert one.value == pytest.approx(other.value, rel=1e-12)
+
+
+def test_cells_may_have_different_numbers_of_categories(ensemble):
+    ensemble = replace(ensemble, categories=(2, 5, 3, 4))
+    maximum = maximize(ensemble, free=[0, 1, 2, 3], reference=[0, 0, 0, 0])
+    best = ensemble.predict(neighbourhood(ensemble, [0, 1, 2, 3], [0, 0, 0, 0])).max()
+    assert maximum.value == pytest.approx(best, rel=1e-9)
+    assert (maximum.z < [2, 5, 3, 4]).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"free": []}, "At least one cell"),
+        ({"free": [0, 1, 2, 3, 0]}, "5 free cells.* there are 4"),
+        ({"free": [4]}, r"0\.\.3"),
+        ({"free": [-1]}, r"0\.\.3"),
+        ({"free": [1, 1]}, "repeat"),
+        ({"free": [[0, 1]]}, "list of cell numbers"),
+        ({"free": [0.5]}, "whole numbers"),
+        ({"reference": [0, 1, 2]}, "one code per cell"),
+        ({"reference": [[0, 1], [2, 3]]}, "Flatten"),
+        ({"reference": [0.0, 1.0, 2.0, 3.0]}, "whole numbers"),
+        ({"reference": [0, 1, 2, 5]}, "cell 3 is 5"),
+        ({"reference": [0, -1, 2, 3]}, "cell 1 is -1"),
+        ({"preference": np.zeros((4, 3))}, r"shape \(4, 5\)"),
+        ({"backend": "gurobi"}, "no backend 'gurobi'"),
+    ],
+)
+def test_nonsense_is_refused_with_a_reason(ensemble, changes, message):
+    arguments = {"free": [0, 1], "reference": REFERENCE} | changes
+    with pytest.raises(SolverError, match=message):
+        maximize(ensemble, **arguments)
+
+
+@pytest.mark.parametrize("limits", [{"nodes": -1}, {"seconds": 0.0}, {"seconds": float("nan")}])
+def test_limits_that_make_no_sense_are_refused(limits):
+    with pytest.raises(SolverError, match="limit"):
+        Limits(**limits)
+
+
+def test_importing_the_library_loads_no_solver():
+    code = (
+        "import sys, solvers.trees;"
+        "print([m for m in ('highspy', 'pyomo', 'lightgbm', 'torch') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
