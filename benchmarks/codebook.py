@@ -1,72 +1,58 @@
-"""Which way of learning the codebook reconstructs best: `python -m benchmarks.codebook --help`.
+"""Which way of learning the codebook reconstructs best?
+
+    python -m benchmarks.codebook generator.epochs=6
+    python -m benchmarks.codebook generator.epochs=6 data=celeba data.root=DIR
 
 Trains one VQ-VAE per combination of codebook update, data-driven initialisation and revival, and
-prints reconstruction error and perplexity on held-out images, as tabulated in docs/codebook.md.
+prints reconstruction error and perplexity on held-out images as JSON lines (docs/codebook.md).
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from pipeline.configuration import composed
+from pipeline.preparation import default_cache, load_data, vqvae_recipe
+from vqlso.data.splits import split_people
 from vqlso.generators.quantizer import CodebookSettings
-from vqlso.generators.vqvae import VQVAESettings
 from vqlso.hardware import limit_threads
-from vqlso.training.vqvae import VQVAETraining, reconstruction_quality, train_vqvae
+from vqlso.progress import SILENT
+from vqlso.training.vqvae import reconstruction_quality, train_vqvae
 
-HELD_OUT = 1000
+SHARES = (0.9, 0.1)
 
 
-def measure(
-    images: NDArray[np.uint8], held_out: NDArray[np.uint8], width: int, epochs: int, seed: int
-) -> None:
-    """Print one JSON line per combination."""
+def main(overrides: Sequence[str]) -> None:
+    """Measure every combination on the configured data."""
+    config = composed("demo", overrides)
+    limit_threads(config.threads or 1)
+    cache = Path(config.cache) if config.cache else default_cache()
+    data = load_data(config.data, cache / "images", SILENT)
+    restricted = data.at_most(config.data.restrict)
+    training, held_out = (
+        restricted[rows] for rows in split_people(data.people[restricted], SHARES, seed=0)
+    )
+    settings, how = vqvae_recipe(config.generator, data.images.shape[-1])
     for update, data_init, revival in itertools.product(
         ("gradient", "ema"), (False, True), (False, True)
     ):
         codebook = CodebookSettings(update=update, data_init=data_init, revival=revival)
         generator, report = train_vqvae(
-            images,
-            VQVAESettings(width=width, codebook=codebook),
-            VQVAETraining(epochs=epochs),
-            seed=seed,
+            data.images[training],
+            replace(settings, codebook=codebook),
+            how,
+            seed=config.generator.seed,
         )
-        quality = reconstruction_quality(generator, held_out)
-        print(
-            json.dumps(
-                {"update": update, "data_init": data_init, "revival": revival, "seed": seed}
-                | {name: round(value, 4) for name, value in quality.items()}
-                | {"seconds": round(report.seconds, 1)}
-            ),
-            flush=True,
-        )
-
-
-def main() -> None:
-    """Read images from a .npy file of shape (n, 3, 64, 64) and measure."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("images", type=Path, help=".npy of uint8 images, (n, 3, 64, 64)")
-    parser.add_argument("--width", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    limit_threads(arguments.threads)
-    images = np.load(arguments.images, mmap_mode="r")
-    for seed in range(arguments.seeds):
-        measure(
-            images[HELD_OUT:],
-            images[:HELD_OUT],
-            arguments.width,
-            arguments.epochs,
-            seed,
-        )
+        quality = reconstruction_quality(generator, data.images[held_out])
+        row = {"update": update, "data_init": data_init, "revival": revival}
+        figures = {name: round(value, 4) for name, value in quality.items()}
+        print(json.dumps(row | figures | {"seconds": round(report.seconds, 1)}), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

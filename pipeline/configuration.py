@@ -108,7 +108,7 @@ class SurrogateConfig:
     depth: int = 2
     leaves: int = 5
     min_samples_leaf: int = 20
-    learning_rate: float = 0.1
+    learning_rate: float = 0.03
 
 
 @dataclass
@@ -241,12 +241,13 @@ def composed(experiment: str, overrides: Sequence[str] = ()) -> ExperimentConfig
         )
     for override in overrides:
         _check_override(override)
+    chosen = [f"experiment={experiment}", *map(_quoted, overrides)]
     try:
         with initialize_config_dir(str(config_folder().resolve()), version_base="1.3"):
-            values = compose("config", [f"experiment={experiment}", *overrides])
+            values = compose("config", chosen)
         return _typed(OmegaConf.to_container(values, resolve=True))
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(f"The configuration is not valid: {_first_line(error)}") from error
+        raise ConfigError(f"The configuration is not valid: {_told(error)}") from error
 
 
 def saved(path: Path) -> ExperimentConfig:
@@ -258,7 +259,7 @@ def saved(path: Path) -> ExperimentConfig:
     try:
         return _typed(OmegaConf.to_container(OmegaConf.load(path)))
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{path} does not fit this version: {_first_line(error)}") from error
+        raise ConfigError(f"{path} does not fit this version: {_told(error)}") from error
 
 
 def as_yaml(config: ExperimentConfig) -> str:
@@ -290,8 +291,8 @@ def _check_override(override: str) -> None:
     key, equals, _ = override.partition("=")
     if not equals:
         raise ConfigError(f"'{override}' is not of the form key=value, such as queries=100.")
-    groups = sorted(path.name for path in config_folder().iterdir() if path.is_dir())
-    known = [*_keys(ExperimentConfig), *groups]
+    groups = {path.name for path in config_folder().iterdir() if path.is_dir()}
+    known = [*_keys(ExperimentConfig), *sorted(groups - {"experiment"})]
     if key not in known:
         raise ConfigError(f"There is no configuration key '{key}'{nearest(key, known)}")
     choices = sorted(path.stem for path in (config_folder() / key).glob("*.yaml"))
@@ -302,16 +303,30 @@ def _check_override(override: str) -> None:
         )
 
 
-def _keys(config: type, prefix: str = "") -> list[str]:
-    keys = []
+def _quoted(override: str) -> str:
+    """The override with a text quoted: Hydra's grammar would trip over ~, commas and umlauts."""
+    key, _, value = override.partition("=")
+    already = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    if "str" not in _keys(ExperimentConfig).get(key, "") or already or value in ("", "null"):
+        return override
+    escaped = value.replace("'", r"\'")
+    return f"{key}='{escaped}'"
+
+
+def _keys(config: type, prefix: str = "") -> dict[str, str]:
+    """All dotted keys with their types as they are written above."""
+    keys: dict[str, str] = {}
     for each in fields(config):
         default = each.default_factory
         if isinstance(default, type) and is_dataclass(default):
-            keys += _keys(default, f"{prefix}{each.name}.")
+            keys |= _keys(default, f"{prefix}{each.name}.")
         else:
-            keys.append(prefix + each.name)
+            keys[prefix + each.name] = str(each.type)
     return keys
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+def _told(error: Exception) -> str:
+    """The error's first line, with the key that it is about."""
+    line = str(error).strip().splitlines()[0]
+    key = getattr(error, "full_key", None)
+    return f"{key}: {line}" if key else line

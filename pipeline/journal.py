@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -27,66 +28,103 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._drop_torn_tail()
+        self._mended = False
 
     def append(
         self, kind: str, facts: Mapping[str, Any], seconds: Mapping[str, float] | None = None
-    ) -> Event:
-        """Write one event and wait until it is on the disk.
+    ) -> None:
+        """Write one event and wait until it is on the disk; see `append_all`."""
+        self.append_all(kind, [facts], seconds)
+
+    def append_all(
+        self,
+        kind: str,
+        facts: Sequence[Mapping[str, Any]],
+        seconds: Mapping[str, float] | None = None,
+    ) -> None:
+        """Write events that happened together and wait until they are on the disk.
+
+        A killed process leaves all of them or none: each tells in "more" how many follow it.
 
         Args:
-            kind: the event's kind: "start", "query", "round" or "end".
-            facts: JSON values that two runs of one seed share.
-            seconds: durations by stage; they go into the event's time field.
+            kind: the events' kind: "query", "round" or "end".
+            facts: of each event, JSON values that two runs of one seed share.
+            seconds: each event's durations by stage; they go into its time field.
 
         Raises:
             RunFolderError: the disk is full or the folder cannot be written.
         """
         rounded = {name: round(value, 6) for name, value in (seconds or {}).items()}
-        event: Event = {
-            "event": kind,
-            **facts,
-            "time": {"at": datetime.now(UTC).isoformat(), "seconds": rounded},
-        }
-        line = json.dumps(event, allow_nan=False) + "\n"
+        time = {"at": datetime.now(UTC).isoformat(), "seconds": rounded}
+        lines = ""
+        for more, each in zip(reversed(range(len(facts))), facts, strict=True):
+            event = {"event": kind, **each} | ({"more": more} if more else {}) | {"time": time}
+            lines += json.dumps(plain(event), allow_nan=False) + "\n"
         try:
+            self._drop_torn_tail()
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(line)
+                file.write(lines)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise RunFolderError(
-                f"The journal {self.path} cannot be written ({error.strerror}). "
-                "Free some space or mend the folder's rights; `vqlso resume` then continues."
+                f"The journal {self.path} cannot be written ({error.strerror}). Free some space "
+                f"or mend the folder's rights, then `vqlso resume {self.path.parent}`."
+            ) from error
+
+    def events(self, kind: str | None = None) -> list[Event]:
+        """All events so far, or those of one kind, in order.
+
+        Raises:
+            RunFolderError: a line before the last one is damaged.
+        """
+        events, _ = self._scan()
+        return [event for event in events if kind in (None, event["event"])]
+
+    def _scan(self) -> tuple[list[Event], int]:
+        """The events that happened, and how many bytes of the file tell of them."""
+        content = self.path.read_bytes() if self.path.is_file() else b""
+        events: list[Event] = []
+        group: list[Event] = []
+        position, whole = 0, 0
+        for number, line in enumerate(content.splitlines(keepends=True), start=1):
+            if not line.endswith(b"\n"):
+                break
+            group.append(self._parsed(line, number))
+            position += len(line)
+            if not group[-1].get("more"):
+                events += group
+                group, whole = [], position
+        return events, whole
+
+    def _parsed(self, line: bytes, number: int) -> Event:
+        try:
+            event: Event = json.loads(line)
+        except ValueError as error:
+            raise RunFolderError(
+                f"Line {number} of {self.path} is damaged. Cut the file before that line "
+                "to resume from there."
             ) from error
         return event
 
-    def events(self, kind: str | None = None) -> list[Event]:
-        """All events so far, or those of one kind, in order."""
-        return [event for event in self._read() if kind in (None, event["event"])]
-
-    def _read(self) -> Iterator[Event]:
-        if not self.path.is_file():
-            return
-        with self.path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise RunFolderError(
-                        f"Line {number} of {self.path} is damaged. Cut the file before that line "
-                        "to resume from there."
-                    ) from error
-
     def _drop_torn_tail(self) -> None:
-        """A killed run may leave half a line; the event it told of did not happen."""
-        if not self.path.is_file():
-            return
-        content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with self.path.open("r+b") as file:
-                file.truncate(whole)
+        """A killed run may leave half a line or half a group: what it told of did not happen.
+
+        Only a process that writes may cut: one that reads might cut what another is writing.
+        """
+        if not self._mended and self.path.is_file():
+            _, whole = self._scan()
+            os.truncate(self.path, whole)
+        self._mended = True
+
+
+def plain(value: Any) -> Any:
+    """The value with None in place of the numbers that JSON does not know, NaN and infinities."""
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def without_time(events: list[Event]) -> list[Event]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -19,7 +19,9 @@ from vqlso.contracts import Problem, RetrainableGenerator, Retrainer, Solver
 from vqlso.errors import ObjectiveError, RunFolderError
 from vqlso.images import to_unit
 from vqlso.progress import SILENT, Progress
-from vqlso.records import Context, Proposal, Scores, ScoreStatus
+from vqlso.records import Context, Proposal, Scores, ScoreStatus, SolveStatus
+
+SAMPLES_SHOWN = 16
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Loop:
         self.progress = progress
         self.queries = 0
         self.round = -1
+        self._round_began = 0
         self._failures = 0
         self._means: list[float] = []
 
@@ -92,6 +95,7 @@ class Loop:
         Raises:
             ObjectiveError: the black box failed too often in a row.
             RunFolderError: the folder cannot be written, or belongs to another generator.
+            VqlsoError: whatever solver, problem and retrainer raise.
         """
         self.restore()
         if self.finished:
@@ -121,31 +125,35 @@ class Loop:
         return self.solver.ask(min(self.budget.batch, self.budget.queries - self.queries))
 
     def record(self, proposal: Proposal, scores: Scores, seconds: float = 0.0) -> None:
-        """Archive, journal and tell the scores of a proposal.
+        """Archive, journal and tell the scores of a proposal, given in any order.
 
         Raises:
-            ObjectiveError: too many failures in a row; everything up to here is kept.
+            ObjectiveError: a score is missing, or too many failures in a row; everything up to
+                here is kept.
         """
+        answers = _answers(proposal, scores)
         known = self.archive.latents(self.archive.version)
-        for row, id_ in enumerate(proposal.ids):
-            answer = int(np.flatnonzero(scores.ids == id_)[0])
+        facts = []
+        for row, answer in enumerate(answers):
             image = scores.images[answer]
-            self.folder.write_image(int(id_), image)
-            for role, images in scores.control_images.items():
-                self.folder.write_image(int(id_), images[answer], role)
-            facts = _query_facts(proposal, row, scores, answer) | {
-                "round": self.round,
-                "novel": not bool((known == proposal.z[row]).all(axis=(1, 2)).any()),
-                "reencoded_cells": self._reencoded_cells(image, proposal.z[row]),
-            }
-            times = proposal.details.get("seconds", {}) | {"score": seconds}
-            share = {stage: value / len(proposal) for stage, value in times.items()}
-            self.folder.journal.append("query", facts, share)
+            self._keep_images(int(proposal.ids[row]), scores, answer)
+            seen = np.concatenate([known, proposal.z[:row]])
+            facts.append(
+                _query_facts(proposal, row, scores, answer)
+                | {
+                    "round": self.round,
+                    "novel": not bool((seen == proposal.z[row]).all(axis=(1, 2)).any()),
+                    "reencoded_cells": self._reencoded_cells(image, proposal.z[row]),
+                }
+            )
+        times = proposal.details.get("seconds", {}) | {"score": seconds}
+        share = {stage: value / len(proposal) for stage, value in times.items()}
+        self.folder.journal.append_all("query", facts, share)
         self._absorb(proposal, scores)
         if self._failures >= self.budget.failures_in_a_row:
             raise ObjectiveError(
                 f"The objective failed {self._failures} times in a row, lastly with "
-                f"'{scores.reason[-1]}'. Mend it, then `vqlso resume {self.folder.path}`."
+                f"'{scores.reason[answers[-1]]}'. Mend it, then `vqlso resume {self.folder.path}`."
             )
 
     def retrain(self) -> None:
@@ -168,33 +176,31 @@ class Loop:
         if not rounds:
             self.solver.rebase(self.archive)
             return
-        self.round = rounds[-1]["round"]
+        self.round, self._round_began = rounds[-1]["round"], rounds[-1]["queries"]
         self._means = [event["shift"]["mean"] for event in rounds if event["shift"]]
         queries = [event for event in events if event["event"] == "query"]
-        before = [event for event in queries if event["round"] < self.round]
-        self._archive_events(before)
+        earlier = [event for event in queries if event["round"] < self.round]
+        self.solver.rebase(self.archive)
+        # Codes of earlier rounds are of generators that are gone: they only keep the places of
+        # their images until these are encoded anew.
+        self._replay(earlier, self.archive.version)
         if self.round > 0:
             self._move_to(type(self.generator).load(self.folder.generator_of(self.round)))
-        else:
-            self.solver.rebase(self.archive)
         if rounds[-1]["version"] != self.generator.version:
             raise RunFolderError(
                 f"{self.folder.path} was run with generator {rounds[-1]['version']}, but "
                 f"{self.generator.version} is here: data, weights or settings have changed. "
                 "Start a new run with another out=DIR."
             )
-        self.queries = len(before)
-        for event in queries[len(before) :]:
-            self._absorb(*self._replayed(event))
+        self._replay(queries[len(earlier) :], self.generator.version)
 
     def _exhausted(self) -> bool:
         return self.queries >= self.budget.queries or self.budget.settled.reached(self._means)
 
     def _retraining_is_due(self) -> bool:
-        """Due at this number of queries, and not yet done there."""
-        rounds = self.folder.journal.events("round")
-        done_here = rounds[-1]["queries"] == self.queries and self.round > 0
-        return self.retrainer.due(self.queries) and not done_here
+        """Due at any number of queries since the last one: a batch may step over it."""
+        first = self._round_began + 1 if self.round > 0 else 0
+        return any(self.retrainer.due(number) for number in range(first, self.queries + 1))
 
     def _move_to(self, generator: RetrainableGenerator) -> None:
         self.archive.reencode(lambda images: generator.encode(to_unit(images)), generator.version)
@@ -208,7 +214,7 @@ class Loop:
         """Keep the generator, measure its distribution, and let the round count."""
         round_ = self.round + 1
         if round_ > 0:
-            generator.save(self.folder.generator_of(round_))
+            self.folder.keep_generator(generator, round_)
         started = perf_counter()
         shift = self._observe(round_)
         self.folder.journal.append(
@@ -223,7 +229,7 @@ class Loop:
             {"retrain": seconds, "measure": perf_counter() - started},
         )
         self.folder.forget_generator_of(self.round)
-        self.round = round_
+        self.round, self._round_began = round_, self.queries
         if shift:
             self._means.append(shift["mean"])
 
@@ -234,61 +240,92 @@ class Loop:
         uniform = np.full(len(self.archive), 1 / len(self.archive))
         weights = self.retrainer.weights(self.archive) if round_ else uniform
         samples = self.monitor.observe(self.generator, self.archive, weights, round_)
-        self.folder.write_arrays(
-            f"rounds/{round_:03d}/shift.npz",
-            images=samples.images[:16],
-            degrees=samples.degrees,
-            judged=samples.judged,
-        )
+        if len(samples.degrees):
+            self.folder.write_arrays(
+                f"rounds/{round_:03d}/shift.npz",
+                images=samples.images[:SAMPLES_SHOWN],
+                degrees=samples.degrees,
+                judged=samples.judged,
+            )
         return samples.facts()
 
     def _absorb(self, proposal: Proposal, scores: Scores) -> None:
-        """Take answered points into archive and solver."""
-        ok = scores.ok
-        position = {int(id_): row for row, id_ in enumerate(proposal.ids)}
-        rows = [position[int(id_)] for id_ in scores.ids[ok]]
-        self.archive.add(scores.images[ok], scores.values[ok], proposal.z[rows], proposal.version)
+        """Take answered points into archive and solver, in the order of the proposal."""
+        answers = _answers(proposal, scores)
+        ok = scores.ok[answers]
+        answered = answers[ok]
+        self.archive.add(
+            scores.images[answered], scores.values[answered], proposal.z[ok], proposal.version
+        )
         self.solver.tell(proposal, scores)
-        self.queries += len(scores.ids)
-        for answered in ok:
-            self._failures = 0 if answered else self._failures + 1
+        self.queries += len(answers)
+        for fine in ok:
+            self._failures = 0 if fine else self._failures + 1
+
+    def _keep_images(self, id_: int, scores: Scores, answer: int) -> None:
+        self.folder.write_image(id_, scores.images[answer])
+        for role, images in scores.control_images.items():
+            self.folder.write_image(id_, images[answer], role)
 
     def _reencoded_cells(self, image: NDArray[np.uint8], z: NDArray[np.int64]) -> int:
         """How many cells encode(decode(z)) would change: the two need not agree."""
         return int((self.generator.encode(to_unit(image[None]))[0] != z).sum())
 
-    def _archive_events(self, events: list[Event]) -> None:
-        for event in events:
-            proposal, scores = self._replayed(event)
-            ok = scores.ok
-            self.archive.add(
-                scores.images[ok], scores.values[ok], proposal.z[ok], self.archive.version
-            )
+    def _replay(self, events: list[Event], version: str) -> None:
+        """Absorb what journalled queries told of, as latents of this generator version."""
+        if not events:
+            return
+        images = np.stack([self.folder.read_image(event["id"]) for event in events])
+        self._absorb(*replayed(events, images, version))
 
-    def _replayed(self, event: Event) -> tuple[Proposal, Scores]:
-        """The proposal and the scores that a journalled query told of."""
-        ids = np.array([event["id"]], dtype=np.int64)
-        failed = event["score_status"] != ScoreStatus.OK
-        return (
-            Proposal(
-                ids=ids,
-                z=np.array(event["z"], dtype=np.int64)[None],
-                space=event["space"],
-                version=event["version"],
-                parents=np.array([event["parent"]], dtype=np.int64),
-                predicted=np.array([_number(event["predicted"])]),
-                acquisition=np.array([_number(event["acquisition"])]),
-                bound=np.array([_number(event["bound"])]),
-                status=(event["status"],),
-            ),
-            Scores(
-                ids=ids,
-                values=np.array([np.nan if failed else event["score"]]),
-                status=(ScoreStatus(event["score_status"]),),
-                reason=(event["reason"],),
-                images=self.folder.read_image(event["id"])[None],
-            ),
+
+def replayed(
+    events: Sequence[Event], images: NDArray[np.uint8], version: str
+) -> tuple[Proposal, Scores]:
+    """The proposal and the scores that journalled queries told of.
+
+    Args:
+        events: n "query" events.
+        images: (n, 3, H, W) uint8, what was scored.
+        version: of the generator that the latents are taken for.
+    """
+
+    def column(name: str) -> NDArray[np.float64]:
+        values = [event[name] for event in events]
+        return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+    ids = np.array([event["id"] for event in events], dtype=np.int64)
+    proposal = Proposal(
+        ids=ids,
+        z=np.array([event["z"] for event in events], dtype=np.int64),
+        space=events[0]["space"],
+        version=version,
+        parents=np.array([event["parent"] for event in events], dtype=np.int64),
+        predicted=column("predicted"),
+        acquisition=column("acquisition"),
+        bound=column("bound"),
+        status=tuple(SolveStatus(event["status"]) for event in events),
+    )
+    scores = Scores(
+        ids=ids,
+        values=column("score"),
+        status=tuple(ScoreStatus(event["score_status"]) for event in events),
+        reason=tuple(event["reason"] for event in events),
+        images=images,
+    )
+    return proposal, scores
+
+
+def _answers(proposal: Proposal, scores: Scores) -> NDArray[np.int64]:
+    """(n,) the row of the score that belongs to each row of the proposal."""
+    rows = {int(id_): row for row, id_ in enumerate(scores.ids)}
+    missing = [int(id_) for id_ in proposal.ids if int(id_) not in rows]
+    if missing or len(rows) != len(proposal):
+        raise ObjectiveError(
+            f"Scores of {sorted(rows)} were recorded for the proposal of {proposal.ids.tolist()}: "
+            "the black box answers every proposed id once, by a value or by a failure."
         )
+    return np.array([rows[int(id_)] for id_ in proposal.ids], dtype=np.int64)
 
 
 def _query_facts(proposal: Proposal, row: int, scores: Scores, answer: int) -> dict[str, Any]:
@@ -299,22 +336,13 @@ def _query_facts(proposal: Proposal, row: int, scores: Scores, answer: int) -> d
         "version": proposal.version,
         "parent": int(proposal.parents[row]),
         "z": proposal.z[row].tolist(),
-        "predicted": _json(proposal.predicted[row]),
-        "acquisition": _json(proposal.acquisition[row]),
-        "bound": _json(proposal.bound[row]),
+        "predicted": float(proposal.predicted[row]),
+        "acquisition": float(proposal.acquisition[row]),
+        "bound": float(proposal.bound[row]),
         "status": str(proposal.status[row]),
-        "score": _json(scores.values[answer]),
+        "score": float(scores.values[answer]),
         "score_status": str(scores.status[answer]),
         "reason": scores.reason[answer],
-        "controls": {name: _json(values[answer]) for name, values in scores.control_values.items()},
+        "controls": {name: float(each[answer]) for name, each in scores.control_values.items()},
         **details,
     }
-
-
-def _json(value: float) -> float | None:
-    """JSON knows no NaN."""
-    return float(value) if np.isfinite(value) else None
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else value

@@ -6,15 +6,19 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors import SafetensorError
 
-from pipeline.journal import Journal
+from pipeline.journal import Journal, plain
+from vqlso.contracts import RetrainableGenerator
 from vqlso.errors import RunFolderError
 
 
@@ -59,17 +63,50 @@ class RunFolder:
         """The page that a person opens."""
         return self.path / "report.html"
 
+    @property
+    def begun(self) -> bool:
+        """Whether something was made here that starting again would lose."""
+        made = (self.journal.path, self.path / "networks", self.path / "archive")
+        return any(path.exists() for path in made)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other process from writing to this run.
+
+        Raises:
+            RunFolderError: one is already writing.
+        """
+        with (self.path / ".lock").open("w") as file:
+            if sys.platform != "win32":
+                import fcntl
+
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    raise RunFolderError(
+                        f"Another process is working on {self.path}. Wait for its end, or stop "
+                        "it, before you resume the run."
+                    ) from error
+            yield
+
     def generator_of(self, round_: int) -> Path:
         """The weights after so many retrainings."""
         return self.path / "rounds" / f"{round_:03d}" / "generator.safetensors"
+
+    def keep_generator(self, generator: RetrainableGenerator, round_: int) -> None:
+        """Save the weights after so many retrainings, whole or not at all."""
+        path = self.generator_of(round_)
+        with writing(path, self.path):
+            generator.save(path)
 
     def forget_generator_of(self, round_: int) -> None:
         """Delete a superseded round's weights: a run needs only its last generator."""
         self.generator_of(round_).unlink(missing_ok=True)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write a JSON file, whole or not at all."""
-        self.write(name, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+        """Write a JSON file, whole or not at all; NaN and infinities become null."""
+        text = json.dumps(plain(value), indent=2, allow_nan=False)
+        self.write(name, f"{text}\n".encode())
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON file of this run.
@@ -123,17 +160,28 @@ class RunFolder:
         """
         path = self.path / name
         temporary = path.with_name(path.name + ".part")
-        try:
+        with writing(path, self.path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content)
-            os.replace(temporary, path)
-        except OSError as error:
-            free = shutil.disk_usage(self.path).free
-            temporary.unlink(missing_ok=True)
-            raise RunFolderError(
-                f"{path} cannot be written ({error.strerror}; {free / 1e6:.0f} MB are free). "
-                "What was computed so far is kept: free some space, then `vqlso resume`."
-            ) from error
+            try:
+                temporary.write_bytes(content)
+                os.replace(temporary, path)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+
+
+@contextmanager
+def writing(path: Path, run: Path) -> Iterator[None]:
+    """Turn what the operating system says about writing `path` into a RunFolderError."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        free = shutil.disk_usage(run).free / 1e6
+        raise RunFolderError(
+            f"{path} cannot be written ({reason}; {free:.0f} MB are free). What was computed so "
+            f"far is kept: make room or mend the folder's rights, then `vqlso resume {run}`."
+        ) from error
 
 
 def _image_name(query: int, role: str) -> str:

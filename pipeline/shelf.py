@@ -7,11 +7,13 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 import vqlso
+from pipeline.run_folder import writing
 from vqlso.training.fitting import Checkpointing
 
 PACKAGED = Path(vqlso.__file__).parent / "weights"
@@ -62,31 +64,49 @@ class Shelf:
             kind: the class that loads it.
             recipe: JSON values that decide the weights: data, settings, seed.
             train: makes it, continuing from the checkpoint if there is one.
+
+        Raises:
+            CheckpointError: a network that was found is damaged.
+            RunFolderError: the run's folder cannot be written.
         """
         own = self.run / f"{role}.safetensors"
         origin_note = own.with_suffix(".origin")
         if own.is_file() and origin_note.is_file():
             return kind.load(own), origin_note.read_text()
         name = f"{role}-{recipe_key(recipe)}.safetensors"
-        self.run.mkdir(parents=True, exist_ok=True)
+        with writing(own, self.run.parent):
+            self.run.mkdir(parents=True, exist_ok=True)
+            origin = self._copied(name, own) or self._trained(own, name, train)
+            origin_note.write_text(origin)
+            _state_of(own).unlink(missing_ok=True)
+        return kind.load(own), origin
+
+    def _copied(self, name: str, own: Path) -> str:
+        """Where a trained network was copied from; empty if there is none."""
         for folder, origin in ((PACKAGED, "packaged weights"), (self.cache, "cached weights")):
             if (folder / name).is_file() and not self.from_scratch:
                 shutil.copyfile(folder / name, own)
-                origin_note.write_text(origin)
-                return kind.load(own), origin
-        state = self.run / f"{role}.state"
-        network = train(Checkpointing(state))
+                return origin
+        return ""
+
+    def _trained(self, own: Path, name: str, train: Callable[[Checkpointing], N]) -> str:
+        network = train(Checkpointing(_state_of(own)))
         network.save(own)
-        origin_note.write_text("trained in this run")
-        _copy_whole(own, self.cache / name)
-        state.unlink(missing_ok=True)
-        return network, "trained in this run"
+        # A cache only spares later runs the time: that it is full or read-only harms no run.
+        with suppress(OSError):
+            _copy_whole(own, self.cache / name)
+        return "trained in this run"
 
 
 def recipe_key(recipe: Mapping[str, Any]) -> str:
     """Sixteen hexadecimal digits of a recipe."""
     text = json.dumps(recipe, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _state_of(own: Path) -> Path:
+    """Where the interrupted training of a network continues from."""
+    return own.with_suffix(".state")
 
 
 def _copy_whole(source: Path, target: Path) -> None:

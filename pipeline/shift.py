@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.scoring import scores_of
 from vqlso.archive import Archive
 from vqlso.contracts import Objective, RetrainableGenerator
 from vqlso.generators.code_prior import CodePrior
@@ -19,7 +20,7 @@ class Samples:
     """What the generator's distribution looks like after one round.
 
     Attributes:
-        images: (m, 3, H, W) uint8, decoded samples of the prior.
+        images: (m, 3, H, W) uint8, decoded samples of the prior that the objective could score.
         degrees: (m,) float64, by the queried objective.
         judged: (m,) float64, by the judge; empty without one.
     """
@@ -29,7 +30,9 @@ class Samples:
     judged: NDArray[np.float64]
 
     def facts(self) -> dict[str, float | None]:
-        """Means and quantiles for the journal."""
+        """Means and quantiles for the journal; empty without samples."""
+        if not len(self.degrees):
+            return {}
         low, middle, high = np.quantile(self.degrees, (0.05, 0.5, 0.95))
         return {
             "mean": float(self.degrees.mean()),
@@ -80,9 +83,10 @@ class ShiftMonitor:
             rng=rng,
         )
         images = to_bytes(generator.decode(prior.sample(self.samples, rng), "codes"))
-        unit = to_unit(images)
-        judged = self.judge(unit) if self.judge else np.empty(0)
-        return Samples(images, self.objective(unit), judged)
+        degrees, _ = scores_of(self.objective, to_unit(images))
+        scored = np.isfinite(degrees)
+        judged = self.judge(to_unit(images[scored])) if self.judge else np.empty(0)
+        return Samples(images[scored], degrees[scored], judged)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ class Archive:
         scores: (n,) float64, the objective's value of each.
         latents: (n, *shape), each image's latent.
         version: version of the generator that encoded them.
+
+    Raises:
+        ValueError: the numbers of images, scores and latents differ.
     """
 
     def __init__(
@@ -33,10 +36,7 @@ class Archive:
         latents: NDArray[np.int64],
         version: str,
     ) -> None:
-        if not len(images) == len(scores) == len(latents):
-            raise ValueError(
-                f"{len(images)} images, {len(scores)} scores and {len(latents)} latents."
-            )
+        _require_one_of_each(images, scores, latents)
         self._base_images = images
         self._queried_images: list[NDArray[np.uint8]] = []
         self._scores = list(np.asarray(scores, dtype=np.float64))
@@ -96,8 +96,10 @@ class Archive:
 
         Raises:
             LatentSpaceError: the latents belong to another generator version.
+            ValueError: the numbers of images, scores and latents differ; nothing was added.
         """
         self._require(version)
+        _require_one_of_each(images, scores, latents)
         self._queried_images.extend(np.asarray(images, dtype=np.uint8))
         self._scores.extend(np.asarray(scores, dtype=np.float64))
         self._latents.append(np.asarray(latents))
@@ -116,3 +118,13 @@ class Archive:
                 f"The archive's latents were encoded by generator {self._version}, "
                 f"not {version}: re-encode it before mixing the two."
             )
+
+
+def _require_one_of_each(
+    images: NDArray[np.uint8], scores: NDArray[np.float64], latents: NDArray[np.int64]
+) -> None:
+    if not len(images) == len(scores) == len(latents):
+        raise ValueError(
+            f"An archive needs one score and one latent for each image; got {len(images)} images, "
+            f"{len(scores)} scores and {len(latents)} latents."
+        )

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vqlso.errors import CheckpointError
+from vqlso.errors import CheckpointError, VqlsoError
 
-NAMES_SHOWN = 3
+NAMES_SHOWN = 5
+
+Settings = TypeVar("Settings")
 
 
 def save_checkpoint(path: Path, kind: str, settings: Mapping[str, Any], network: nn.Module) -> None:
@@ -36,54 +37,94 @@ def save_checkpoint(path: Path, kind: str, settings: Mapping[str, Any], network:
     os.replace(temporary, path)
 
 
-def read_checkpoint(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_checkpoint(
+    path: Path, kind: str, settings: Callable[[dict[str, Any]], Settings]
+) -> tuple[Settings, dict[str, Tensor]]:
     """The settings and the state of a checkpoint.
 
+    Args:
+        path: a file that `save_checkpoint` wrote.
+        kind: the architecture's name.
+        settings: makes the settings from the JSON values that were saved.
+
     Raises:
-        CheckpointError: no such file, not safetensors, or another kind of network.
+        CheckpointError: no such file, not safetensors, another kind of network, or settings
+            that cannot be understood.
     """
     if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint at {path}.")
+        raise CheckpointError(
+            f"There is no checkpoint at {path}. Give the path of a .safetensors file of a {kind}."
+        )
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file: {error}.") from error
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file ({error}): it is damaged or was cut off. "
+            "Copy or train it again."
+        ) from error
     if header.get("kind") != kind:
         raise CheckpointError(
             f"{path} holds a network of kind '{header.get('kind', 'unknown')}', "
             f"where '{kind}' is needed."
         )
-    return json.loads(header["settings"]), state
+    try:
+        return settings(json.loads(header["settings"])), state
+    except (KeyError, TypeError, ValueError, VqlsoError) as error:
+        raise CheckpointError(
+            f"The settings in {path} cannot be understood ({type(error).__name__}: {error}): it "
+            "was written by another version of the program. Train the network again."
+        ) from error
 
 
-def load_state(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+def load_state(
+    network: nn.Module,
+    state: Mapping[str, Any],
+    source: str,
+    architecture: str,
+    *,
+    assign: bool = False,
+) -> None:
     """Load weights strictly: every name and every shape must match.
+
+    Args:
+        network: receives the weights.
+        state: tensors by name; anything else counts as misshapen.
+        source: where the state comes from, for the error message.
+        architecture: the network in words, for the error message.
+        assign: let the tensors themselves become the network's, dtype included; needed by a
+            network that was built under `torch.device("meta")`.
 
     Raises:
         CheckpointError: naming the first missing, unexpected and misshapen tensors.
     """
-    expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    faults = {
-        "missing": sorted(expected.keys() - state.keys()),
-        "unexpected": sorted(state.keys() - expected.keys()),
-        "misshapen": [
-            f"{name} {tuple(state[name].shape)} instead of {tuple(shape)}"
-            for name, shape in expected.items()
-            if name in state and state[name].shape != shape
-        ],
-    }
-    if any(faults.values()):
-        told = "; ".join(
-            f"{len(names)} {fault} ({', '.join(names[:NAMES_SHOWN])}"
-            f"{', ...' if len(names) > NAMES_SHOWN else ''})"
-            for fault, names in faults.items()
-            if names
-        )
+    mismatches = _mismatches(network.state_dict(), state)
+    if mismatches:
         raise CheckpointError(
-            f"{source} does not fit {type(network).__name__}: {told}. "
-            "It was saved from another architecture or with other settings."
+            f"{source} does not hold the weights of {architecture}: {'; '.join(mismatches)}. "
+            "Give the path of a checkpoint of exactly this architecture."
         )
-    with torch.no_grad():
-        network.load_state_dict(dict(state))
+    network.load_state_dict(dict(state), assign=assign)
+
+
+def _mismatches(expected: Mapping[str, Tensor], found: Mapping[str, Any]) -> list[str]:
+    missing = [name for name in expected if name not in found]
+    unexpected = [name for name in found if name not in expected]
+    misshapen = [
+        f"{name} is {_shape(found[name])} instead of {_shape(tensor)}"
+        for name, tensor in expected.items()
+        if name in found and _shape(found[name]) != _shape(tensor)
+    ]
+    kinds = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
+    return [f"{kind}: {_first(names)}" for kind, names in kinds.items() if names]
+
+
+def _shape(value: object) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else "no tensor"
+
+
+def _first(names: list[str]) -> str:
+    shown = ", ".join(names[:NAMES_SHOWN])
+    rest = len(names) - NAMES_SHOWN
+    return f"{shown} and {rest} more" if rest > 0 else shown

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vqlso.checkpoints import load_state
 from vqlso.errors import CheckpointError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-NAMES_SHOWN = 5
 DATA_PARALLEL_PREFIX = "module."
 
 
@@ -44,13 +44,7 @@ def load_weights(network: nn.Module, checkpoint: Path, architecture: str) -> Non
             values, or belongs to another architecture.
     """
     weights = _without_prefix(_state_dict(_read(checkpoint), checkpoint, architecture))
-    mismatches = _mismatches(network.state_dict(), weights)
-    if mismatches:
-        raise CheckpointError(
-            f"{checkpoint} does not hold the weights of {architecture}: {'; '.join(mismatches)}. "
-            "Give the path of a checkpoint of exactly this architecture."
-        )
-    network.load_state_dict(weights, assign=True)
+    load_state(network, weights, str(checkpoint), architecture, assign=True)
     network.float()
 
 
@@ -83,25 +77,3 @@ def _without_prefix(weights: Mapping[str, Any]) -> Mapping[str, Any]:
     if all(name.startswith(DATA_PARALLEL_PREFIX) for name in weights):
         return {name.removeprefix(DATA_PARALLEL_PREFIX): v for name, v in weights.items()}
     return weights
-
-
-def _mismatches(expected: Mapping[str, Tensor], found: Mapping[str, Any]) -> list[str]:
-    missing = [name for name in expected if name not in found]
-    unexpected = [name for name in found if name not in expected]
-    misshapen = [
-        f"{name} is {_shape(found[name])} instead of {_shape(tensor)}"
-        for name, tensor in expected.items()
-        if name in found and _shape(found[name]) != _shape(tensor)
-    ]
-    kinds = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
-    return [f"{kind}: {_first(names)}" for kind, names in kinds.items() if names]
-
-
-def _shape(value: object) -> str:
-    return str(tuple(value.shape)) if isinstance(value, Tensor) else "no tensor"
-
-
-def _first(names: list[str]) -> str:
-    shown = ", ".join(names[:NAMES_SHOWN])
-    rest = len(names) - NAMES_SHOWN
-    return f"{shown} and {rest} more" if rest > 0 else shown

@@ -45,7 +45,13 @@ class ImageScore:
 
         Raises:
             LatentSpaceError: the latents belong to another generator version or space.
+            DataError: the objective takes images of another size than the generator's.
         """
+        if proposal.space != self.space_name:
+            raise LatentSpaceError(
+                f"The proposal's latents are of space '{proposal.space}', but "
+                f"'{self.space_name}' is searched."
+            )
         if proposal.version != self.generator.version:
             raise LatentSpaceError(
                 f"The proposal's latents belong to generator {proposal.version}, "

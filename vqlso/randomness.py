@@ -18,7 +18,9 @@ def stream(seed: int, role: str, *indices: int) -> np.random.Generator:
         role: what the numbers are for, such as "reference" or "retraining".
         indices: where in the run, such as the round or the query id; each >= 0.
     """
-    return np.random.default_rng([seed, zlib.crc32(role.encode()), *indices])
+    # As further entropy an index of 0 would change nothing, for entropy is padded with zeros.
+    sequence = np.random.SeedSequence([seed, zlib.crc32(role.encode())], spawn_key=indices)
+    return np.random.default_rng(sequence)
 
 
 def torch_seed(seed: int, role: str, *indices: int) -> int:

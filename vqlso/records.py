@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vqlso.errors import SolverError
+from vqlso.errors import ObjectiveError, SolverError
 
 
 class SolveStatus(StrEnum):
@@ -26,6 +26,16 @@ class ScoreStatus(StrEnum):
 
     OK = "ok"
     FAIL = "fail"
+
+
+def _mismatch(ids: NDArray[np.int64], fields: Mapping[str, Sized]) -> str:
+    """What keeps one entry of each field from belonging to one id; empty if nothing does."""
+    wrong = {name: len(values) for name, values in fields.items() if len(values) != len(ids)}
+    if wrong:
+        return f"{len(ids)} ids, but fields of other lengths: {wrong}"
+    if len(np.unique(ids)) != len(ids):
+        return f"ids repeat: {ids.tolist()}"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,9 @@ class Proposal:
             name ("reference", "random_codes"). They are neither told nor archived, nor do they
             count against the budget.
         details: further facts for the journal, by name; JSON values.
+
+    Raises:
+        SolverError: fields of other lengths than the ids, or an id twice.
     """
 
     ids: NDArray[np.int64]
@@ -61,20 +74,18 @@ class Proposal:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        n = len(self.ids)
-        lengths = {
-            "z": len(self.z),
-            "parents": len(self.parents),
-            "predicted": len(self.predicted),
-            "acquisition": len(self.acquisition),
-            "bound": len(self.bound),
-            "status": len(self.status),
-        } | {f"controls[{name!r}]": len(z) for name, z in self.controls.items()}
-        wrong = {name: length for name, length in lengths.items() if length != n}
-        if wrong:
-            raise SolverError(f"A proposal of {n} ids has fields of other lengths: {wrong}.")
-        if len(np.unique(self.ids)) != n:
-            raise SolverError(f"Ids repeat within one proposal: {self.ids.tolist()}.")
+        fields: dict[str, Sized] = {
+            "z": self.z,
+            "parents": self.parents,
+            "predicted": self.predicted,
+            "acquisition": self.acquisition,
+            "bound": self.bound,
+            "status": self.status,
+        }
+        fields |= {f"controls[{name!r}]": z for name, z in self.controls.items()}
+        fault = _mismatch(self.ids, fields)
+        if fault:
+            raise SolverError(f"A proposal cannot be told back by id: {fault}.")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -92,6 +103,9 @@ class Scores:
         images: (n, 3, H, W) uint8, the images that were scored.
         control_values: (n,) float64 by name, the scores of the proposal's controls.
         control_images: (n, 3, H, W) uint8 by name.
+
+    Raises:
+        ObjectiveError: fields of other lengths than the ids, or an id twice.
     """
 
     ids: NDArray[np.int64]
@@ -101,6 +115,19 @@ class Scores:
     images: NDArray[np.uint8]
     control_values: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     control_images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        fields: dict[str, Sized] = {
+            "values": self.values,
+            "status": self.status,
+            "reason": self.reason,
+            "images": self.images,
+        }
+        fields |= {f"control_values[{name!r}]": x for name, x in self.control_values.items()}
+        fields |= {f"control_images[{name!r}]": x for name, x in self.control_images.items()}
+        fault = _mismatch(self.ids, fields)
+        if fault:
+            raise ObjectiveError(f"Scores cannot be matched by id: {fault}.")
 
     @property
     def ok(self) -> NDArray[np.bool_]:

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from vqlso.errors import SolverError
 
-# LightGBM's kZeroThreshold, a float32 constant: values this close to 0 count as 0 (meta.h).
+# LightGBM's kZeroThreshold, a float32 constant (include/LightGBM/meta.h): before any split is
+# asked, its predictor sets values this close to 0 to 0 (src/c_api.cpp).
 _ZERO = float(np.float32(1e-35))
 
 # Rows of one prediction are taken in blocks of at most this many (row, tree) pairs.
@@ -100,7 +101,7 @@ class TreeEnsemble:
             known = (values > -1) & (values < self.subsets.shape[1])
             category = np.where(known, values, 0).astype(np.int64)
             left = np.where(subset >= 0, known & self.subsets[subset, category], left)
-        zero = self.zero_is_missing[nodes] & (np.abs(values) <= _ZERO) & (subset < 0)
+        zero = self.zero_is_missing[nodes] & (values == 0) & (subset < 0)
         return np.where(missing | zero, self.missing_left[nodes], left)
 
     def predict(self, z: ArrayLike) -> NDArray[np.float64]:
@@ -117,6 +118,7 @@ class TreeEnsemble:
             raise SolverError(
                 f"The ensemble predicts arrays of shape (n, {self.n_features}); got {cells.shape}."
             )
+        cells = np.where(np.abs(cells) <= _ZERO, 0.0, cells)
         if not self.n_trees:
             return np.full(len(cells), self.base)
         step = max(1, _BLOCK // self.n_trees)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from vqlso.errors import ConfigError
+
+CodebookUpdate = Literal["gradient", "ema"]
 
 EMA_DECAY = 0.99
 EMA_EPSILON = 1e-5
@@ -29,11 +33,21 @@ class CodebookSettings:
             appendix A.1).
         data_init: start from k-means centres of the first batch's encoder outputs.
         revival: replace codes that are hardly used by random encoder outputs.
+
+    Raises:
+        ConfigError: an unknown update.
     """
 
-    update: Literal["gradient", "ema"] = "ema"
+    update: CodebookUpdate = "ema"
     data_init: bool = True
     revival: bool = True
+
+    def __post_init__(self) -> None:
+        if self.update not in get_args(CodebookUpdate):
+            raise ConfigError(
+                f"A codebook is updated by one of {', '.join(get_args(CodebookUpdate))}; "
+                f"got '{self.update}'."
+            )
 
 
 class Quantized(NamedTuple):
@@ -76,14 +90,15 @@ class VectorQuantizer(nn.Module):
     def forward(self, encoded: Tensor) -> Quantized:
         """(n, D, h, w) encoder outputs -> their nearest codes, straight through for gradients."""
         n, dimension, height, width = encoded.shape
-        # Distances in bf16 confuse neighbouring codes: quantisation stays in float32.
         flat = encoded.float().permute(0, 2, 3, 1).reshape(-1, dimension)
         if self.training and not self.initialised:
             self._initialise(flat.detach())
         codes = self.nearest(flat)
+        # Looked up before the codebook moves: a code revived at this very step would otherwise
+        # hand its rows a vector from elsewhere.
+        vectors = self.lookup(codes.view(n, height, width))
         if self.training:
             self._observe(flat.detach(), codes)
-        vectors = self.lookup(codes.view(n, height, width))
         codebook_loss = F.mse_loss(vectors, encoded.detach().float())
         commitment_loss = F.mse_loss(encoded.float(), vectors.detach())
         through = encoded + (vectors - encoded).detach()
@@ -91,8 +106,7 @@ class VectorQuantizer(nn.Module):
 
     def nearest(self, flat: Tensor) -> Tensor:
         """(m, D) float32 -> (m,) int64 index of the nearest code (paper 003, section 2.1)."""
-        squared = self.embedding.square().sum(1) - 2 * flat @ self.embedding.t()
-        return squared.argmin(1)
+        return _nearest(flat, self.embedding)
 
     def lookup(self, codes: Tensor) -> Tensor:
         """(n, h, w) codes -> (n, D, h, w) float32 vectors."""
@@ -142,12 +156,22 @@ def _kmeans(points: Tensor, centres: int) -> Tensor:
         repeats = torch.randint(len(points), (centres - len(picks),), device=points.device)
         means = torch.cat([means, points[repeats]])
     for _ in range(LLOYD_STEPS):
-        nearest = (means.square().sum(1) - 2 * points @ means.t()).argmin(1)
-        counts = torch.bincount(nearest, minlength=centres)
-        sums = torch.zeros_like(means).index_add_(0, nearest, points)
+        assigned = _nearest(points, means)
+        counts = torch.bincount(assigned, minlength=centres)
+        sums = torch.zeros_like(means).index_add_(0, assigned, points)
         filled = counts > 0
         means[filled] = sums[filled] / counts[filled, None]
     return means
+
+
+@torch.no_grad()
+def _nearest(points: Tensor, centres: Tensor) -> Tensor:
+    """(m, D) and (c, D) float32 -> (m,) int64, the nearest centre of each point."""
+    # Training runs under autocast, whose bf16 product confuses neighbouring codes.
+    with torch.autocast(points.device.type, enabled=False):
+        # Squared distances but for the points' own norms, which do not change the order.
+        distances = centres.square().sum(1) - 2 * points @ centres.t()
+    return distances.argmin(1)
 
 
 def perplexity(codes: Tensor, categories: int) -> float:

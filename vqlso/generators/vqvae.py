@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqlso.checkpoints import load_state, read_checkpoint, save_checkpoint
-from vqlso.errors import DataError
+from vqlso.errors import ConfigError, DataError, LatentSpaceError
 from vqlso.generators.quantizer import CodebookSettings, Quantized, VectorQuantizer
 from vqlso.hardware import autocast
 from vqlso.spaces import CodeGrid
@@ -37,6 +37,10 @@ class VQVAESettings:
         dimension: D, length of each code vector.
         residual_blocks: blocks in the encoder and in the decoder.
         codebook: how the codebook learns.
+
+    Raises:
+        DataError: an image size that cannot be halved three times.
+        ConfigError: a number of filters, codes or dimensions below 1, or of blocks below 0.
     """
 
     image_size: int = 64
@@ -51,6 +55,11 @@ class VQVAESettings:
             raise DataError(
                 f"The VQ-VAE halves the image three times: its size must be a multiple of "
                 f"{DOWNSAMPLING}, got {self.image_size}."
+            )
+        if min(self.width, self.categories, self.dimension) < 1 or self.residual_blocks < 0:
+            raise ConfigError(
+                "A VQ-VAE needs width, categories and dimension of at least 1 and no negative "
+                f"number of residual blocks; got {self}."
             )
 
     @classmethod
@@ -175,12 +184,17 @@ class VQVAE:
         """(n, h, w) codes -> (n, 3, H, W) float32 in [0, 1].
 
         Raises:
-            LatentSpaceError: `z` is not a batch of code grids of this generator.
+            LatentSpaceError: `z` is not a batch of code grids of this generator, or is meant for
+                another latent space.
         """
-        codes = torch.from_numpy(self.spaces[space].validate(z))
+        if space != self.space.name:
+            raise LatentSpaceError(
+                f"A VQ-VAE decodes latents of space '{self.space.name}', not '{space}'."
+            )
+        codes = torch.from_numpy(self.space.validate(z))
         with torch.inference_mode():
             images = [self._decode_batch(batch) for batch in torch.split(codes, self.batch_size)]
-        return torch.cat(images) if images else torch.empty(0, *self.image_shape)
+        return torch.cat(images)
 
     def save(self, path: Path) -> None:
         """Write weights and settings; the file replaces an older one as a whole."""
@@ -193,9 +207,9 @@ class VQVAE:
         Raises:
             CheckpointError: the file is missing, damaged or of another architecture.
         """
-        values, state = read_checkpoint(path, KIND)
-        network = VQVAENetwork(VQVAESettings.from_dict(values))
-        load_state(network, state, str(path))
+        settings, state = read_checkpoint(path, KIND, VQVAESettings.from_dict)
+        network = VQVAENetwork(settings)
+        load_state(network, state, str(path), "the VQ-VAE that its settings describe")
         return cls(network)
 
     @property

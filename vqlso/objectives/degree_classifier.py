@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vqlso.checkpoints import load_state, read_checkpoint, save_checkpoint
-from vqlso.errors import CheckpointError, DataError
+from vqlso.errors import ConfigError, DataError
 from vqlso.hardware import autocast
 from vqlso.objectives.degree import LEVELS, degree_from_logits
 from vqlso.objectives.scorer_networks import ARCHITECTURES, PlainScorer, ResidualScorer
@@ -29,6 +29,9 @@ class ScorerSettings:
         lowest: the score that class 0 stands for.
         highest: the score that class 5 stands for.
         temperature: divides the logits, fitted on held-out people.
+
+    Raises:
+        ConfigError: an unknown architecture.
     """
 
     architecture: str
@@ -36,6 +39,13 @@ class ScorerSettings:
     lowest: float = 0.0
     highest: float = 5.0
     temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise ConfigError(
+                f"There is no scorer '{self.architecture}'; choose one of "
+                f"{', '.join(ARCHITECTURES)}."
+            )
 
 
 class DegreeClassifier:
@@ -76,9 +86,8 @@ class DegreeClassifier:
                 "give data and scorer the same size."
             )
         degrees = [self._degree(batch) for batch in torch.split(images, self.batch_size)]
-        degree = np.concatenate(degrees) if degrees else np.empty(0)
         span = self.settings.highest - self.settings.lowest
-        return np.asarray(self.settings.lowest + span * degree / (LEVELS - 1), dtype=np.float64)
+        return self.settings.lowest + span * np.concatenate(degrees) / (LEVELS - 1)
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
@@ -98,12 +107,9 @@ class DegreeClassifier:
         Raises:
             CheckpointError: the file is missing, damaged or of another architecture.
         """
-        values, state = read_checkpoint(path, KIND)
-        settings = ScorerSettings(**values)
-        if settings.architecture not in ARCHITECTURES:
-            raise CheckpointError(f"{path} names an unknown scorer '{settings.architecture}'.")
+        settings, state = read_checkpoint(path, KIND, lambda values: ScorerSettings(**values))
         network = ARCHITECTURES[settings.architecture]()
-        load_state(network, state, str(path))
+        load_state(network, state, str(path), f"a {settings.architecture} scorer")
         return cls(network, settings)
 
     def _degree(self, images: Tensor) -> NDArray[np.float64]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -18,12 +17,13 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vqlso.errors import CheckpointError
+from vqlso.errors import CheckpointError, ConfigError
 from vqlso.hardware import fabric_precision
 from vqlso.progress import SILENT, Progress
 from vqlso.records import FitReport
 from vqlso.training.weighting import Batches
 
+Decay = Literal["none", "cosine"]
 Loss = Callable[[nn.Module, Tensor, NDArray[np.int64]], tuple[Tensor, Mapping[str, Tensor]]]
 Fetch = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 
@@ -39,11 +39,26 @@ class Optimisation:
         learning_rate: Adam's step size; 1e-3 in paper 003, table 4.
         decay: "none", or "cosine" to let the step size fall to zero over the fit.
         weight_decay: decoupled (AdamW); 0 is plain Adam.
+
+    Raises:
+        ConfigError: an unknown decay.
     """
 
     learning_rate: float = 1e-3
-    decay: Literal["none", "cosine"] = "none"
+    decay: Decay = "none"
     weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.decay not in get_args(Decay):
+            raise ConfigError(
+                f"The step size decays by one of {', '.join(get_args(Decay))}; got '{self.decay}'."
+            )
+
+    def step_size(self, done: float) -> float:
+        """The step size when this share of the fit, in [0, 1], is done."""
+        if self.decay == "cosine":
+            return self.learning_rate * (1 + math.cos(math.pi * done)) / 2
+        return self.learning_rate
 
 
 @dataclass(frozen=True)
@@ -86,6 +101,9 @@ def fit(
 
     Returns:
         The report; its measures are means over the last steps.
+
+    Raises:
+        CheckpointError: the saved state is damaged or belongs to another fit.
     """
     started = perf_counter()
     fabric = _fabric()
@@ -97,15 +115,16 @@ def fit(
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        done = _restore(network, optimiser, checkpointing)
         network.train()
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         module, wrapped = fabric.setup(network, optimiser)
-        recent: dict[str, list[float]] = defaultdict(list)
+        state = _State(network, optimiser, seed, len(batches))
+        done = state.restore(checkpointing.path) if checkpointing else 0
         with progress.task(description, len(batches)) as advance:
             advance(done)
             for step in range(done, len(batches)):
-                _set_step_size(optimiser, optimisation, step / len(batches))
+                for group in optimiser.param_groups:
+                    group["lr"] = optimisation.step_size(step / len(batches))
                 pixels = _pixels(fetch(batches[step]), fabric.device)
                 value, measures = loss(module, pixels, batches[step])
                 wrapped.zero_grad(set_to_none=True)
@@ -113,15 +132,15 @@ def fit(
                 wrapped.step()
                 if len(batches) - step <= STEPS_REPORTED:
                     for name, measure in measures.items():
-                        recent[name].append(float(measure))
+                        state.recent.setdefault(name, []).append(float(measure))
                 if checkpointing and (step + 1) % checkpointing.every == 0:
-                    _save(network, optimiser, checkpointing.path, step + 1)
+                    state.save(checkpointing.path, step + 1)
                 advance(1)
     network.eval()
     return FitReport(
         seconds=perf_counter() - started,
         rows=sum(map(len, batches)),
-        measures={name: float(np.mean(values)) for name, values in recent.items()},
+        measures={name: float(np.mean(values)) for name, values in state.recent.items()},
     )
 
 
@@ -136,38 +155,57 @@ def _pixels(images: NDArray[np.uint8], device: torch.device) -> Tensor:
     return tensor.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
 
 
-def _set_step_size(optimiser: torch.optim.Optimizer, how: Optimisation, done: float) -> None:
-    factor = (1 + math.cos(math.pi * done)) / 2 if how.decay == "cosine" else 1.0
-    for group in optimiser.param_groups:
-        group["lr"] = how.learning_rate * factor
+@dataclass
+class _State:
+    """Everything that decides how a fit goes on.
 
+    Attributes:
+        network: being fitted, already on its device.
+        optimiser: of its parameters.
+        seed: of the fit.
+        steps: of the whole fit; with the seed it tells one fit from another.
+        recent: the measures of the last steps, by name.
+    """
 
-def _save(network: nn.Module, optimiser: torch.optim.Optimizer, path: Path, step: int) -> None:
-    state = {
-        "network": network.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "random": torch.get_rng_state(),
-        "step": step,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    seed: int
+    steps: int
+    recent: dict[str, list[float]] = field(default_factory=dict)
 
+    def save(self, path: Path, done: int) -> None:
+        """Write the state after `done` steps; it replaces the older one as a whole."""
+        state = {
+            "fit": (self.seed, self.steps),
+            "done": done,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "random": torch.get_rng_state(),
+            "random on GPUs": torch.cuda.get_rng_state_all(),
+            "recent": self.recent,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".part")
+        torch.save(state, temporary)
+        os.replace(temporary, path)
 
-def _restore(
-    network: nn.Module, optimiser: torch.optim.Optimizer, checkpointing: Checkpointing | None
-) -> int:
-    if checkpointing is None or not checkpointing.path.is_file():
-        return 0
-    try:
-        state: dict[str, Any] = torch.load(checkpointing.path, weights_only=True)
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        torch.set_rng_state(state["random"])
-    except (RuntimeError, ValueError, KeyError, EOFError) as error:
-        raise CheckpointError(
-            f"The interrupted training at {checkpointing.path} cannot be continued ({error}). "
-            "Delete the file to train from the beginning."
-        ) from error
-    return int(state["step"])
+    def restore(self, path: Path) -> int:
+        """Take over a saved state, if there is one, and tell how many steps it had done."""
+        if not path.is_file():
+            return 0
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            if state["fit"] != (self.seed, self.steps):
+                raise ValueError("it was saved with another seed or number of steps")
+            self.network.load_state_dict(state["network"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            torch.set_rng_state(state["random"])
+            torch.cuda.set_rng_state_all(state["random on GPUs"])
+            self.recent = state["recent"]
+            return int(state["done"])
+        except Exception as error:  # a damaged pickle can raise nearly anything
+            reason = (str(error).splitlines() or [""])[0]
+            raise CheckpointError(
+                f"The interrupted training at {path} cannot be continued "
+                f"({type(error).__name__}: {reason}). Delete the file to train from the beginning."
+            ) from error

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqlso.data.image_set import ImageSet
+from vqlso.errors import DataError
 from vqlso.images import to_unit
 from vqlso.objectives.degree import LEVELS
 from vqlso.objectives.degree_classifier import DegreeClassifier, ScorerSettings
@@ -24,6 +25,8 @@ from vqlso.training.weighting import epochs
 
 SHIFT = 3  # pixels: aligned faces still sit a few pixels apart
 TEMPERATURES = (0.25, 4.0)
+
+Losses = tuple[Tensor, Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,11 @@ def train_scorer(
         seed: of weights, order and augmentation.
         checkpointing: where an interrupted training continues.
         progress: shows the steps.
+
+    Raises:
+        DataError: all labels are the same.
     """
-    lowest, highest = _scale(data.labels)
+    lowest, highest = _scale(data)
     settings = ScorerSettings(architecture, data.images.shape[-1], lowest, highest)
     with torch.random.fork_rng():
         torch.manual_seed(torch_seed(seed, f"{architecture} weights"))
@@ -91,9 +97,6 @@ def train_scorer(
     )
     scorer = DegreeClassifier(network, settings)
     return _calibrated(scorer, data.images[calibration_rows], targets[calibration_rows])
-
-
-Losses = tuple[Tensor, Mapping[str, Tensor]]
 
 
 def level_targets(
@@ -137,10 +140,15 @@ def scorer_quality(
     } | {f"recall_{level}": share for level, share in recall.items()}
 
 
-def _scale(labels: NDArray[np.float64]) -> tuple[float, float]:
-    lowest, highest = float(labels.min()), float(labels.max())
+def _scale(data: ImageSet) -> tuple[float, float]:
+    lowest, highest = float(data.labels.min()), float(data.labels.max())
     if lowest >= 0 and 1 < highest <= LEVELS - 1:
         return 0.0, float(LEVELS - 1)
+    if not lowest < highest:
+        raise DataError(
+            f"All labels of the data set '{data.name}' are {lowest}: a scorer can only learn from "
+            "labels that differ."
+        )
     return lowest, highest
 
 

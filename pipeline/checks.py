@@ -1,0 +1,141 @@
+"""What can be said against a configuration before anything costly begins."""
+
+from __future__ import annotations
+
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from pipeline.configuration import ExperimentConfig, nearest
+from pipeline.parts import build_retrainer, build_solver
+from vqlso.errors import ConfigError, LatentSpaceError, SolverError
+from vqlso.generators.vqvae import DOWNSAMPLING
+from vqlso.spaces import CodeGrid
+
+AT_LEAST: dict[str, float] = {
+    "seed": 0,
+    "queries": 1,
+    "batch": 1,
+    "threads": 1,
+    "data.size": DOWNSAMPLING,
+    "data.seed": 0,
+    "data.max_bad_share": 0,
+    "data.limit": 1,
+    "generator.width": 1,
+    "generator.categories": 2,
+    "generator.dimension": 1,
+    "generator.residual_blocks": 0,
+    "generator.epochs": 1,
+    "generator.batch_size": 1,
+    "generator.seed": 0,
+    "objective.epochs": 1,
+    "objective.seed": 0,
+    "surrogate.trees": 1,
+    "surrogate.depth": 1,
+    "surrogate.leaves": 2,
+    "surrogate.min_samples_leaf": 1,
+    "solver.t": 1,
+    "solver.node_limit": 0,
+    "retrainer.every": 1,
+    "retrainer.initial_epochs": 0,
+    "retrainer.epochs": 0,
+    "retrainer.batch_size": 1,
+    "shift.samples": 0,
+    "shift.components": 1,
+    "shift.patience": 0,
+    "shift.tolerance": 0,
+    "metrics.frechet_images": 2,
+}
+ABOVE_ZERO = (
+    "generator.learning_rate",
+    "surrogate.learning_rate",
+    "solver.time_limit",
+    "retrainer.k",
+    "retrainer.learning_rate",
+)
+CHOICES: dict[str, tuple[str, ...]] = {
+    "data.kind": ("faces", "celeba", "folder"),
+    "data.crop": ("centre", "detector"),
+    "generator.kind": ("vqvae",),
+    "generator.codebook.update": ("gradient", "ema"),
+    "generator.decay": ("none", "cosine"),
+    "objective.kind": ("classifier", "celeba_dialog", "callable"),
+    "solver.importance": ("gain", "split"),
+    "solver.references": ("uniform", "weighted"),
+}
+NEEDED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("data.kind", "celeba"): ("data.root",),
+    ("data.kind", "folder"): ("data.root", "data.scores"),
+    ("objective.kind", "celeba_dialog"): ("objective.checkpoint",),
+    ("objective.kind", "callable"): ("objective.target",),
+}
+PATHS = (
+    "data.root",
+    "data.scores",
+    "generator.checkpoint",
+    "objective.checkpoint",
+    "metrics.features",
+)
+
+
+def check(config: ExperimentConfig) -> None:
+    """Find what would stop a run later, perhaps after hours of training.
+
+    Raises:
+        ConfigError: naming the key, its value and what it may be.
+        MissingExtraError: a chosen part needs a package that is not installed.
+    """
+    for key, least in AT_LEAST.items():
+        value = _value(config, key)
+        if value is not None and not value >= least:
+            raise ConfigError(f"{key} must be at least {least:g}, got {value}.")
+    for key in ABOVE_ZERO:
+        value = _value(config, key)
+        if value is not None and not value > 0:
+            raise ConfigError(f"{key} must be above 0, got {value}.")
+    for key, choices in CHOICES.items():
+        value = _value(config, key)
+        if value not in choices:
+            raise ConfigError(
+                f"There is no {key} '{value}'{nearest(value, choices)} Known: {', '.join(choices)}."
+            )
+    _check_data(config)
+    _check_paths(config)
+    _check_search(config)
+
+
+def _check_data(config: ExperimentConfig) -> None:
+    size = config.data.size
+    if size % DOWNSAMPLING:
+        below = size // DOWNSAMPLING * DOWNSAMPLING
+        raise ConfigError(
+            f"data.size={size} is not a multiple of {DOWNSAMPLING}, and the VQ-VAE halves its "
+            f"images three times. Choose {below} or {below + DOWNSAMPLING}."
+        )
+    if config.data.kind == "faces" and config.data.count < 1:
+        raise ConfigError(f"data.count must be at least 1, got {config.data.count}.")
+
+
+def _check_paths(config: ExperimentConfig) -> None:
+    for (key, kind), needed in NEEDED.items():
+        for other in needed:
+            if _value(config, key) == kind and _value(config, other) is None:
+                raise ConfigError(f"{key}={kind} needs {other}: give {other}=VALUE.")
+    for key in PATHS:
+        value = _value(config, key)
+        if value is not None and not Path(value).expanduser().exists():
+            raise ConfigError(f"There is nothing at {key}={value}. Correct the path.")
+
+
+def _check_search(config: ExperimentConfig) -> None:
+    """Let the parts themselves say whether they can be built for such a code grid."""
+    side = config.data.size // DOWNSAMPLING
+    try:
+        build_solver(config, CodeGrid(config.generator.categories, side, side), threads=1)
+    except (SolverError, LatentSpaceError) as error:
+        raise ConfigError(str(error)) from error
+    build_retrainer(config)
+
+
+def _value(config: ExperimentConfig, key: str) -> Any:
+    return reduce(getattr, key.split("."), config)

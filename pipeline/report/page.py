@@ -1,0 +1,233 @@
+"""The report: one page that a person opens, made from a run folder and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipeline.report import figures, pictures
+from pipeline.report.headline import agreement, duration, rows, written
+from pipeline.report.record import Facts, Record, Samples, read
+from pipeline.report.series import (
+    calibration,
+    code_usage,
+    compared_scores,
+    free_shares,
+    shift_band,
+    stage_seconds,
+    top_k_curves,
+    two_scorers,
+)
+from pipeline.run_folder import RunFolder
+
+_LEVELS = range(6)
+_PAIRS_AT_ONCE = 12  # more are folded away
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A result beside the reference that it was changed from.
+
+    Attributes:
+        picture: both as a data URI, the reference on the left.
+        query: the query's id.
+        score: by the queried scorer.
+        judged: by the judge; None without one.
+    """
+
+    picture: str
+    query: int
+    score: float
+    judged: float | None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Sample pictures of one round.
+
+    Attributes:
+        picture: a data URI.
+        round: number of retrainings before them.
+        count: how many pictures.
+    """
+
+    picture: str
+    round: int
+    count: int
+
+
+@dataclass(frozen=True)
+class FreeCells:
+    """The cells that the search could change.
+
+    Attributes:
+        picture: the training set's mean face with the cells marked, a data URI.
+        shares: (row, column, share of queries), counted from 1, the most frequent first.
+    """
+
+    picture: str
+    shares: tuple[tuple[int, int, float], ...]
+
+
+@dataclass(frozen=True)
+class ScorerQuality:
+    """How well a scorer knows the labels of people it was not trained on.
+
+    Attributes:
+        role: what it does in this run.
+        facts: name, origin and whatever was measured.
+        recalls: share of each degree's images that it places there; None where not measured.
+    """
+
+    role: str
+    facts: Facts
+    recalls: tuple[float | None, ...]
+
+
+def write_report(folder: RunFolder) -> Path:
+    """Write `report.html`: one file that needs no other and no network.
+
+    The same folder always gives the same bytes. Unfinished runs leave out what is not there yet.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        RunFolderError: the journal is damaged or the folder cannot be written.
+    """
+    folder.write(folder.report.name, render(read(folder)).encode())
+    return folder.report
+
+
+def render(record: Record) -> str:
+    """The page's HTML."""
+    environment = Environment(
+        loader=PackageLoader("pipeline.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        score=lambda value: "–" if value is None else f"{value:.2f}".replace("-", "−"),
+        count=lambda value: written(value, "count"),
+        share=lambda value: written(value, "share"),
+        duration=duration,
+    )
+    return environment.get_template("page.html.j2").render(
+        record=record,
+        environment=record.environment,
+        data=record.preparation.get("data") or {},
+        generator=record.preparation.get("generator") or {},
+        scorers=_scorers(record.preparation.get("scorers") or {}),
+        levels=_LEVELS,
+        summary=record.summary,
+        rows=rows(record.summary),
+        agreement=agreement(record.summary),
+        calibration=calibration(record.queries),
+        charts=_charts(record),
+        pairs=_pairs(record.evaluation),
+        pairs_at_once=_PAIRS_AT_ONCE,
+        sheets=_sheets(record.samples),
+        cells=_free_cells(record),
+        usage=_usage(record),
+        failures=Counter(record.queries.reasons).most_common(),
+    )
+
+
+def _charts(record: Record) -> dict[str, Markup]:
+    """The figures that this run has the data for, by name."""
+    charts: dict[str, Markup] = {}
+    queries = record.queries
+    if len(queries):
+        mark = record.summary.get("train_best_reconstructed")
+        charts["top_k"] = figures.top_k(top_k_curves(queries), queries.scores, mark)
+    if promises := calibration(queries):
+        charts["predicted"] = figures.predicted_against_true(promises)
+    if len(scores := compared_scores(queries)) > 1:
+        charts["controls"] = figures.controls(scores)
+    if band := shift_band(record.rounds):
+        charts["shift"] = figures.shift(band)
+    if len(record.samples) == 2:
+        charts["first_and_last"] = figures.first_and_last(*record.samples)
+    if both := two_scorers(record):
+        charts["two_scorers"] = figures.scorer_against_judge(both)
+    if usage := _usage(record):
+        charts["codebook"] = figures.codebook(usage["before"], usage["after"])
+    if seconds := stage_seconds(record):
+        charts["stages"] = figures.stages(seconds)
+    return charts
+
+
+def _usage(record: Record) -> dict[str, Any]:
+    if "codes_before" not in record.evaluation:
+        return {}
+    counts = {when: record.evaluation[f"codes_{when}"] for when in ("before", "after")}
+    known = (record.preparation.get("generator") or {}).get("categories", 0)
+    categories = max(known, *(len(usage) for usage in counts.values()))
+    return {when: code_usage(usage, categories) for when, usage in counts.items()}
+
+
+def _pairs(evaluation: Mapping[str, Any]) -> list[Pair]:
+    if "best_ids" not in evaluation:
+        return []
+    judged = evaluation["best_judged"]
+    return [
+        Pair(
+            picture=pictures.data_uri(
+                pictures.grid(
+                    np.stack([evaluation["best_references"][row], evaluation["best_images"][row]]),
+                    columns=2,
+                )
+            ),
+            query=int(id_),
+            score=float(evaluation["best_scores"][row]),
+            judged=float(judged[row]) if len(judged) else None,
+        )
+        for row, id_ in enumerate(evaluation["best_ids"])
+    ]
+
+
+def _sheets(samples: Sequence[Samples]) -> list[Sheet]:
+    return [
+        Sheet(
+            pictures.data_uri(pictures.grid(each.images, columns=4)), each.round, len(each.images)
+        )
+        for each in samples
+        if len(each.images)
+    ]
+
+
+def _free_cells(record: Record) -> FreeCells | None:
+    if "mean_face" not in record.evaluation or not any(record.queries.free_cells):
+        return None
+    height, width = (int(side) for side in record.evaluation["grid"])
+    shares = free_shares(record.queries, height * width)
+    face = pictures.free_cells(record.evaluation["mean_face"], (height, width), shares)
+    order = np.argsort(-shares, kind="stable")[: int((shares > 0).sum())]
+    return FreeCells(
+        pictures.data_uri(face),
+        tuple(
+            (cell // width + 1, cell % width + 1, float(shares[cell])) for cell in order.tolist()
+        ),
+    )
+
+
+def _scorers(facts: Facts) -> list[ScorerQuality]:
+    roles = {"queried": "queried: the search asked it", "judge": "judge: never asked"}
+    return [
+        ScorerQuality(
+            role,
+            facts[key],
+            tuple(facts[key].get(f"recall_{level}") for level in _LEVELS),
+        )
+        for key, role in roles.items()
+        if facts.get(key)
+    ]

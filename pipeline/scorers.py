@@ -1,0 +1,163 @@
+"""The queried black box and its judge: loaded, imported, or trained on the data in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.configuration import ExperimentConfig, ObjectiveConfig
+from pipeline.shelf import Shelf
+from pipeline.sources import given_path
+from vqlso.contracts import Objective
+from vqlso.data.image_set import ImageSet
+from vqlso.data.splits import split_people
+from vqlso.errors import ConfigError
+from vqlso.images import to_unit
+from vqlso.objectives.celeba_dialog import CelebADialogObjective
+from vqlso.objectives.degree_classifier import DegreeClassifier
+from vqlso.objectives.python_callable import PythonObjective
+from vqlso.progress import Progress
+from vqlso.training.scorer import ScorerTraining, scorer_quality, train_scorer
+
+Role = Literal["scorer", "judge", "labeller"]
+
+# People of the queried scorer, of the judge, and of neither: those measure both.
+PEOPLE_SHARES = (0.45, 0.45, 0.1)
+LABELLER_SHARES = (0.9, 0.1)
+
+
+@dataclass(frozen=True)
+class Scorers:
+    """Both scorers, and the facts about them.
+
+    Attributes:
+        objective: the queried black box.
+        judge: trained on other people by another architecture, and never queried.
+        facts: by "queried" and "judge".
+    """
+
+    objective: Objective
+    judge: DegreeClassifier
+    facts: dict[str, Any]
+
+
+def given_objective(config: ObjectiveConfig) -> Objective | None:
+    """The objective that needs no training, so that what is wrong with it shows at once.
+
+    Raises:
+        ConfigError: a function that cannot be imported, an unknown attribute or kind.
+        CheckpointError: weights that are missing, damaged or of another architecture.
+    """
+    if config.kind not in OBJECTIVES:
+        raise ConfigError(f"There is no objective.kind '{config.kind}'.")
+    load = OBJECTIVES[config.kind]
+    return load(config) if load else None
+
+
+def prepare_scorers(
+    config: ExperimentConfig,
+    given: Objective | None,
+    data: ImageSet,
+    shelf: Shelf,
+    progress: Progress,
+) -> Scorers:
+    """The queried scorer, which is trained where none is given, and the judge."""
+    queried_people, judge_people, held_out = split_people(
+        data.people, PEOPLE_SHARES, config.objective.seed
+    )
+
+    def trained(
+        role: Role, architecture: str, people: NDArray[np.int64]
+    ) -> tuple[DegreeClassifier, dict[str, Any]]:
+        return _classifier(role, architecture, people, held_out, config, data, shelf, progress)
+
+    judge, judge_facts = trained("judge", "plain", judge_people)
+    if given is not None:
+        origin = config.objective.checkpoint or "yours"
+        return Scorers(given, judge, {"queried": _named(given, origin), "judge": judge_facts})
+    objective, facts = trained("scorer", "residual", queried_people)
+    return Scorers(objective, judge, {"queried": facts, "judge": judge_facts})
+
+
+def with_degrees(
+    data: ImageSet, config: ExperimentConfig, shelf: Shelf, progress: Progress
+) -> ImageSet:
+    """Degrees for a binary attribute: five times the calibrated probability of a scorer.
+
+    The labeller has its own people for the calibration: on people that it was trained on, it is
+    surer than it should be.
+    """
+    scaled = replace(data, labels=5 * data.labels)
+    people, held_out = split_people(data.people, LABELLER_SHARES, config.objective.seed)
+    labeller, _ = _classifier(
+        "labeller", "residual", people, held_out, config, scaled, shelf, progress
+    )
+    degrees = np.concatenate(
+        [labeller(to_unit(data.images[start : start + 1024])) for start in range(0, len(data), 1024)]
+    )
+    origin = f"5 x calibrated probability of a scorer trained on the {data.label_origin}"
+    return replace(data, labels=degrees, label_origin=origin)
+
+
+def _classifier(
+    role: Role,
+    architecture: str,
+    rows: NDArray[np.int64],
+    held_out: NDArray[np.int64],
+    config: ExperimentConfig,
+    data: ImageSet,
+    shelf: Shelf,
+    progress: Progress,
+) -> tuple[DegreeClassifier, dict[str, Any]]:
+    training = ScorerTraining(epochs=config.objective.epochs)
+    recipe = {
+        "data": data.fingerprint,
+        "architecture": architecture,
+        "role": role,
+        "training": asdict(training),
+        "people": LABELLER_SHARES if role == "labeller" else PEOPLE_SHARES,
+        "seed": config.objective.seed,
+    }
+    classifier, origin = shelf.find_or_train(
+        role,
+        DegreeClassifier,
+        recipe,
+        lambda checkpointing: train_scorer(
+            data,
+            rows,
+            held_out,
+            architecture,
+            training,
+            seed=config.objective.seed,
+            checkpointing=checkpointing,
+            progress=progress,
+        ),
+    )
+    quality = scorer_quality(classifier, data.images[held_out], data.labels[held_out])
+    return classifier, _named(classifier, origin) | quality
+
+
+def _named(objective: Objective, origin: str) -> dict[str, str]:
+    return {"name": objective.name, "origin": origin}
+
+
+def _celeba_dialog(config: ObjectiveConfig) -> Objective:
+    path = given_path(config.checkpoint, "objective.checkpoint")
+    return CelebADialogObjective(path, config.attribute)
+
+
+def _callable(config: ObjectiveConfig) -> Objective:
+    if config.target is None:
+        raise ConfigError("objective=callable needs objective.target=module:function.")
+    return PythonObjective(config.target)
+
+
+OBJECTIVES: dict[str, Callable[[ObjectiveConfig], Objective] | None] = {
+    "classifier": None,
+    "celeba_dialog": _celeba_dialog,
+    "callable": _callable,
+}

@@ -1,0 +1,96 @@
+"""The configured image set, and where decoded images and trained networks are cached."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.configuration import DataConfig, nearest
+from vqlso.data.celeba import celeba
+from vqlso.data.crop import CENTRE, CENTRE_SQUARE, Crop, DetectorCrop
+from vqlso.data.faces import procedural_faces
+from vqlso.data.folder import image_folder
+from vqlso.data.image_set import ImageSet
+from vqlso.errors import ConfigError
+from vqlso.progress import Progress
+
+
+def default_cache() -> Path:
+    """The user's cache folder, moved by VQLSO_CACHE or XDG_CACHE_HOME."""
+    if "VQLSO_CACHE" in os.environ:
+        return Path(os.environ["VQLSO_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vqlso"
+
+
+def load_data(config: DataConfig, cache: Path, progress: Progress) -> ImageSet:
+    """The configured image set.
+
+    Args:
+        config: which, and how it is cropped.
+        cache: folder of decoded images.
+        progress: shows the decoding.
+
+    Raises:
+        DataError: it is missing or damaged.
+        ConfigError: an unknown kind or crop, or a path that was not given.
+    """
+    if config.kind not in SOURCES:
+        raise ConfigError(
+            f"There is no data.kind '{config.kind}'{nearest(config.kind, list(SOURCES))}"
+        )
+    return SOURCES[config.kind](config, cache, progress)
+
+
+def given_path(value: str | None, key: str) -> Path:
+    """A path that an experiment cannot do without.
+
+    Raises:
+        ConfigError: it was not given.
+    """
+    if value is None:
+        raise ConfigError(f"This experiment needs {key}=PATH.")
+    return Path(value).expanduser()
+
+
+def _faces(config: DataConfig, cache: Path, progress: Progress) -> ImageSet:  # noqa: ARG001
+    return procedural_faces(config.count, config.seed, config.size)
+
+
+def _celeba(config: DataConfig, cache: Path, progress: Progress) -> ImageSet:
+    return celeba(
+        given_path(config.root, "data.root"),
+        size=config.size,
+        crop=_crop(config.crop, CENTRE),
+        cache=cache,
+        max_bad_share=config.max_bad_share,
+        limit=config.limit,
+        progress=progress,
+    )
+
+
+def _folder(config: DataConfig, cache: Path, progress: Progress) -> ImageSet:
+    return image_folder(
+        given_path(config.root, "data.root"),
+        given_path(config.scores, "data.scores"),
+        size=config.size,
+        crop=_crop(config.crop, CENTRE_SQUARE),
+        cache=cache,
+        max_bad_share=config.max_bad_share,
+        progress=progress,
+    )
+
+
+SOURCES: dict[str, Callable[[DataConfig, Path, Progress], ImageSet]] = {
+    "faces": _faces,
+    "celeba": _celeba,
+    "folder": _folder,
+}
+
+
+def _crop(name: str, centre: Crop) -> Crop:
+    if name == "centre":
+        return centre
+    if name == "detector":
+        return DetectorCrop()
+    raise ConfigError(f"There is no data.crop '{name}'{nearest(name, ('centre', 'detector'))}")
