@@ -4,7 +4,7 @@
     python -m benchmarks.codebook generator.epochs=6 data=celeba data.root=DIR
 
 Trains one VQ-VAE per combination of codebook update, data-driven initialisation and revival, and
-prints reconstruction error and perplexity on held-out images as JSON lines (docs/codebook.md).
+prints reconstruction error and perplexity on held-out images as JSON lines (docs/choices.md).
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from typing import Any
 
 from pipeline.configuration import ExperimentConfig, nearest
 from pipeline.parts import build_retrainer, build_solver
+from pipeline.scorers import OBJECTIVES
+from pipeline.sources import SOURCES
 from vqlso.errors import ConfigError, LatentSpaceError, SolverError
 from vqlso.generators.vqvae import DOWNSAMPLING
 from vqlso.spaces import CodeGrid
@@ -54,12 +56,12 @@ ABOVE_ZERO = (
     "retrainer.learning_rate",
 )
 CHOICES: dict[str, tuple[str, ...]] = {
-    "data.kind": ("faces", "celeba", "folder"),
+    "data.kind": tuple(SOURCES),
     "data.crop": ("centre", "detector"),
     "generator.kind": ("vqvae",),
     "generator.codebook.update": ("gradient", "ema"),
     "generator.decay": ("none", "cosine"),
-    "objective.kind": ("classifier", "celeba_dialog", "callable"),
+    "objective.kind": tuple(OBJECTIVES),
     "solver.importance": ("gain", "split"),
     "solver.references": ("uniform", "weighted"),
 }

@@ -109,9 +109,7 @@ def _finish(go: Callable[[], RunFolder], as_json: bool, debug: bool) -> None:
         _complain(str(error))
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
-        _complain(
-            "Interrupted. Everything finished so far is kept: `vqlso resume DIR` continues the run."
-        )
+        _complain(str(error) or "Interrupted before anything was made.")
         raise typer.Exit(INTERRUPTED) from error
     if as_json:
         typer.echo(json.dumps(summary, indent=2))
@@ -124,9 +122,7 @@ def _finish(go: Callable[[], RunFolder], as_json: bool, debug: bool) -> None:
 
 
 def _summary(folder: RunFolder) -> dict[str, Any]:
-    if not (folder.path / "summary.json").is_file():
-        return {}
-    return folder.read_json("summary.json")
+    return folder.read_json(folder.summary.name) if folder.summary.is_file() else {}
 
 
 def _complain(message: str) -> None:

@@ -15,7 +15,6 @@ from pipeline.journal import Event
 from pipeline.preparation import Preparation
 from pipeline.run_folder import RunFolder
 from vqlso.archive import Archive
-from vqlso.contracts import Objective
 from vqlso.images import to_unit
 from vqlso.metrics.frechet import FeatureNetwork, features, frechet_distance
 from vqlso.metrics.mobilenet import MobileNetFeatures
@@ -55,33 +54,31 @@ def evaluate(
         seed: the run's seed.
         config: feature network and size of the comparison.
     """
-    events = [
-        event for event in folder.journal.events("query") if event["score_status"] == ScoreStatus.OK
-    ]
-    scores = np.array([event["score"] for event in events])
+    everything = folder.journal.events("query")
+    events = [event for event in everything if event["score_status"] == ScoreStatus.OK]
+    scores = np.array([event["score"] for event in events], dtype=np.float64)
     novel = np.array([event["novel"] for event in events], dtype=bool)
     counted = np.where(novel, scores, np.nan)
     images = _pictures(folder, events, "query", start)
     references = _pictures(folder, events, "reference", start)
-    judged = _scored(start.judge, images)
-    reference_judged = _scored(start.judge, references)
+    judged, reference_judged = _judged(start.judge, images), _judged(start.judge, references)
     distances = _distances(start, images, references, seed, config)
-    best = np.argsort(-np.nan_to_num(counted, nan=-np.inf), kind="stable")[:BEST_SHOWN]
+    # NaN, which does not count, is sorted to the end.
+    best = np.argsort(-counted, kind="stable")[: min(BEST_SHOWN, int(novel.sum()))]
     folder.write_arrays(
         "evaluation.npz",
         best_ids=np.array([events[row]["id"] for row in best], dtype=np.int64),
         best_images=images[best],
         best_references=references[best],
         best_scores=scores[best],
-        best_judged=judged[best] if len(judged) else judged,
+        best_judged=judged[best],
         query_judged=judged,
         reference_judged=reference_judged,
-        codes_before=_usage(start.archive.latents(start.archive.version)[: len(start.training)]),
+        codes_before=_usage(start.codes),
         codes_after=_usage(archive.latents(archive.version)),
         mean_face=start.data.images[start.training[:500]].mean(axis=0).astype(np.uint8),
         grid=np.array(start.generator.space.shape),
     )
-    everything = folder.journal.events("query")
     return {
         "queries": len(everything),
         **_figures(counted, scores),
@@ -115,9 +112,7 @@ def _judge_figures(
     judged: NDArray[np.float64],
     reference_judged: NDArray[np.float64],
     novel: NDArray[np.bool_],
-) -> dict[str, Any] | None:
-    if start.judge is None:
-        return None
+) -> dict[str, Any]:
     return _figures(np.where(novel, judged, np.nan), judged) | {
         "reference_mean": _mean(list(reference_judged)),
         "train_best_reconstructed": float(start.judged.max()),
@@ -136,15 +131,12 @@ def _distances(
     The distance falls with the number of images, so the two are compared with each other, not
     with published figures.
     """
-    network: FeatureNetwork | None = None
+    network: FeatureNetwork = JudgeFeatures(start.judge)
     if config.features:
-        network = MobileNetFeatures(Path(config.features))
-    elif start.judge:
-        network = JudgeFeatures(start.judge)
-    if network is None or len(images) < 2:
-        return {"frechet": None, "frechet_references": None, "frechet_network": None}
-    unseen = np.setdiff1d(np.arange(len(start.data)), start.training)
-    chosen = stream(seed, "frechet").permutation(unseen)[: config.frechet_images]
+        network = MobileNetFeatures(Path(config.features).expanduser())
+    if min(len(images), len(start.target)) < 2:
+        return {"frechet": None, "frechet_references": None, "frechet_network": network.name}
+    chosen = stream(seed, "frechet").permutation(start.target)[: config.frechet_images]
     target = features(network, start.data.images[np.sort(chosen)])
     return {
         "frechet": frechet_distance(features(network, images), target),
@@ -161,10 +153,8 @@ def _pictures(
     return np.stack([folder.read_image(event["id"], role) for event in events])
 
 
-def _scored(objective: Objective | None, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    if objective is None:
-        return np.empty(0)
-    return objective(to_unit(images))
+def _judged(judge: DegreeClassifier, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return judge(to_unit(images)) if len(images) else np.empty(0)
 
 
 def _usage(codes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from pipeline.checks import check
 from pipeline.configuration import ExperimentConfig, as_yaml, config_hash, saved
 from pipeline.evaluation import evaluate
 from pipeline.journal import Event
@@ -32,7 +33,7 @@ MOST_THREADS = 4
 def start(
     config: ExperimentConfig, command: Sequence[str], progress: Progress = SILENT
 ) -> RunFolder:
-    """Run an experiment in a new folder.
+    """Run an experiment in a new folder, or in one where an earlier start made nothing yet.
 
     Args:
         config: composed and complete.
@@ -40,10 +41,13 @@ def start(
         progress: shows every long step.
 
     Raises:
+        ConfigError: a value that cannot be used, before anything is made.
         RunFolderError: the folder already holds a run.
+        KeyboardInterrupt: with a message that says how to continue.
     """
+    check(config)
     folder = RunFolder(_folder_of(config))
-    if folder.config.is_file():
+    if folder.config.is_file() and folder.begun:
         raise RunFolderError(
             f"{folder.path} already holds a run. Continue it with `vqlso resume {folder.path}`, "
             "choose another out=DIR, or delete it."
@@ -59,10 +63,16 @@ def resume(path: Path, progress: Progress = SILENT) -> RunFolder:
     """Continue an interrupted run to its end; a finished one is only reported again.
 
     Raises:
+        ConfigError: the configuration in the folder cannot be used here.
         RunFolderError: there is no run in the folder, or its generator is not the one here.
+        KeyboardInterrupt: with a message that says how to continue.
     """
     folder = RunFolder.existing(path)
-    carry_on(saved(folder.config), folder, progress)
+    if folder.journal.events("end") and folder.summary.is_file():
+        return report(path)
+    config = saved(folder.config)
+    check(config)
+    carry_on(config, folder, progress)
     return folder
 
 
@@ -79,6 +89,17 @@ def report(path: Path) -> RunFolder:
 
 def carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> None:
     """Prepare, loop, evaluate and report; every step continues from what the folder holds."""
+    try:
+        with folder.locked():
+            _carry_on(config, folder, progress)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(
+            "Interrupted. Everything finished so far is kept: "
+            f"`vqlso resume {shlex.quote(str(folder.path))}` continues the run."
+        ) from interrupt
+
+
+def _carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> None:
     threads = threads_of(config)
     limit_threads(threads)
     start_ = prepare(config, folder, progress)
@@ -88,9 +109,9 @@ def carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress) ->
     started = perf_counter()
     summary = evaluate(folder, start_, loop.archive, config.seed, config.metrics)
     stages = seconds_by_stage(folder, perf_counter() - started)
+    total = round(sum(stages.values()), 3)
     folder.write_json(
-        "summary.json",
-        {**summary, "seconds": sum(stages.values()), "seconds_by_stage": stages},
+        folder.summary.name, {**summary, "seconds": total, "seconds_by_stage": stages}
     )
     write_report(folder)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.journal import Event
+from pipeline.replay import query_facts, replayed
 from pipeline.retraining import NoRetraining
 from pipeline.run_folder import RunFolder
 from pipeline.shift import Settled, ShiftMonitor
@@ -19,7 +20,7 @@ from vqlso.contracts import Problem, RetrainableGenerator, Retrainer, Solver
 from vqlso.errors import ObjectiveError, RunFolderError
 from vqlso.images import to_unit
 from vqlso.progress import SILENT, Progress
-from vqlso.records import Context, Proposal, Scores, ScoreStatus, SolveStatus
+from vqlso.records import Context, Proposal, Scores
 
 SAMPLES_SHOWN = 16
 
@@ -137,12 +138,11 @@ class Loop:
         for row, answer in enumerate(answers):
             image = scores.images[answer]
             self._keep_images(int(proposal.ids[row]), scores, answer)
-            seen = np.concatenate([known, proposal.z[:row]])
             facts.append(
-                _query_facts(proposal, row, scores, answer)
+                query_facts(proposal, row, scores, answer)
                 | {
                     "round": self.round,
-                    "novel": not bool((seen == proposal.z[row]).all(axis=(1, 2)).any()),
+                    "novel": _novel(proposal.z[row], known, proposal.z[:row]),
                     "reencoded_cells": self._reencoded_cells(image, proposal.z[row]),
                 }
             )
@@ -279,43 +279,6 @@ class Loop:
         self._absorb(*replayed(events, images, version))
 
 
-def replayed(
-    events: Sequence[Event], images: NDArray[np.uint8], version: str
-) -> tuple[Proposal, Scores]:
-    """The proposal and the scores that journalled queries told of.
-
-    Args:
-        events: n "query" events.
-        images: (n, 3, H, W) uint8, what was scored.
-        version: of the generator that the latents are taken for.
-    """
-
-    def column(name: str) -> NDArray[np.float64]:
-        values = [event[name] for event in events]
-        return np.array([np.nan if value is None else value for value in values], dtype=float)
-
-    ids = np.array([event["id"] for event in events], dtype=np.int64)
-    proposal = Proposal(
-        ids=ids,
-        z=np.array([event["z"] for event in events], dtype=np.int64),
-        space=events[0]["space"],
-        version=version,
-        parents=np.array([event["parent"] for event in events], dtype=np.int64),
-        predicted=column("predicted"),
-        acquisition=column("acquisition"),
-        bound=column("bound"),
-        status=tuple(SolveStatus(event["status"]) for event in events),
-    )
-    scores = Scores(
-        ids=ids,
-        values=column("score"),
-        status=tuple(ScoreStatus(event["score_status"]) for event in events),
-        reason=tuple(event["reason"] for event in events),
-        images=images,
-    )
-    return proposal, scores
-
-
 def _answers(proposal: Proposal, scores: Scores) -> NDArray[np.int64]:
     """(n,) the row of the score that belongs to each row of the proposal."""
     rows = {int(id_): row for row, id_ in enumerate(scores.ids)}
@@ -328,21 +291,7 @@ def _answers(proposal: Proposal, scores: Scores) -> NDArray[np.int64]:
     return np.array([rows[int(id_)] for id_ in proposal.ids], dtype=np.int64)
 
 
-def _query_facts(proposal: Proposal, row: int, scores: Scores, answer: int) -> dict[str, Any]:
-    details = {key: value for key, value in proposal.details.items() if key != "seconds"}
-    return {
-        "id": int(proposal.ids[row]),
-        "space": proposal.space,
-        "version": proposal.version,
-        "parent": int(proposal.parents[row]),
-        "z": proposal.z[row].tolist(),
-        "predicted": float(proposal.predicted[row]),
-        "acquisition": float(proposal.acquisition[row]),
-        "bound": float(proposal.bound[row]),
-        "status": str(proposal.status[row]),
-        "score": float(scores.values[answer]),
-        "score_status": str(scores.status[answer]),
-        "reason": scores.reason[answer],
-        "controls": {name: float(each[answer]) for name, each in scores.control_values.items()},
-        **details,
-    }
+def _novel(z: NDArray[np.int64], *known: NDArray[np.int64]) -> bool:
+    """Whether a latent is among none of the known ones."""
+    axes = tuple(range(1, 1 + z.ndim))
+    return not any((latents == z).all(axis=axes).any() for latents in known)

@@ -42,20 +42,24 @@ class Preparation:
     Attributes:
         data: all images, with their labels.
         training: rows of the restricted training set that the black box could score.
+        target: rows of the unseen images above the restriction.
         generator: the generator before any retraining.
         objective: the queried black box.
         judge: the second scorer.
-        archive: the training set, scored on its reconstructions.
+        archive: the training set, scored on its reconstructions; the loop moves it on.
+        codes: (n, h, w) the training set's codes as they were before the loop.
         judged: (n,) the judge's scores of the same reconstructions.
         facts: for `preparation.json`.
     """
 
     data: ImageSet
     training: NDArray[np.int64]
+    target: NDArray[np.int64]
     generator: VQVAE
     objective: Objective
     judge: DegreeClassifier
     archive: Archive
+    codes: NDArray[np.int64]
     judged: NDArray[np.float64]
     facts: dict[str, Any]
 
@@ -91,10 +95,12 @@ def prepare(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> 
     return Preparation(
         data,
         scored.rows,
+        data.above(config.data.restrict),
         generator,
         scorers.objective,
         scorers.judge,
         scored.archive,
+        scored.archive.latents(generator.version),
         scored.judged,
         {
             "data": {
@@ -120,9 +126,7 @@ def prepare(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> 
     )
 
 
-def vqvae_recipe(
-    config: GeneratorConfig, image_size: int
-) -> tuple[VQVAESettings, VQVAETraining]:
+def vqvae_recipe(config: GeneratorConfig, image_size: int) -> tuple[VQVAESettings, VQVAETraining]:
     """The configured architecture for images of this size, and how it is trained."""
     settings = VQVAESettings(
         image_size=image_size,

@@ -64,6 +64,11 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def summary(self) -> Path:
+        """The figures of a finished run."""
+        return self.path / "summary.json"
+
+    @property
     def begun(self) -> bool:
         """Whether something was made here that starting again would lose."""
         made = (self.journal.path, self.path / "networks", self.path / "archive")

@@ -28,6 +28,7 @@ Role = Literal["scorer", "judge", "labeller"]
 # People of the queried scorer, of the judge, and of neither: those measure both.
 PEOPLE_SHARES = (0.45, 0.45, 0.1)
 LABELLER_SHARES = (0.9, 0.1)
+CHUNK = 1024
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,13 @@ def with_degrees(
         "labeller", "residual", people, held_out, config, scaled, shelf, progress
     )
     degrees = np.concatenate(
-        [labeller(to_unit(data.images[start : start + 1024])) for start in range(0, len(data), 1024)]
+        [
+            labeller(to_unit(data.images[start : start + 1024]))
+            for start in range(0, len(data), 1024)
+        ]
     )
     origin = f"5 x calibrated probability of a scorer trained on the {data.label_origin}"
-    return replace(data, labels=degrees, label_origin=origin)
+    return replace(data, labels=np.concatenate(degrees), label_origin=origin)
 
 
 def _classifier(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -35,7 +36,7 @@ def scores_of(objective: Objective, images: Tensor) -> tuple[NDArray[np.float64]
     except Exception as error:
         if len(images) == 1:
             return np.array([np.nan]), f"{type(error).__name__}: {error}"
-        answers = [scores_of(objective, image) for image in images.split(1)]
+        answers = [scores_of(objective, image) for image in torch.split(images, 1)]
         reasons = [reason for _, reason in answers if reason]
         return np.concatenate([value for value, _ in answers]), reasons[-1] if reasons else ""
     finite = np.isfinite(values)

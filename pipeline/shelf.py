@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 import vqlso
 from pipeline.run_folder import writing
+from vqlso.errors import CheckpointError
 from vqlso.training.fitting import Checkpointing
 
 PACKAGED = Path(vqlso.__file__).parent / "weights"
@@ -76,15 +77,15 @@ class Shelf:
         name = f"{role}-{recipe_key(recipe)}.safetensors"
         with writing(own, self.run.parent):
             self.run.mkdir(parents=True, exist_ok=True)
-            origin = self._copied(name, own) or self._trained(own, name, train)
+            origin = self._copied(name, own, kind) or self._trained(own, name, train)
             origin_note.write_text(origin)
             _state_of(own).unlink(missing_ok=True)
         return kind.load(own), origin
 
-    def _copied(self, name: str, own: Path) -> str:
+    def _copied(self, name: str, own: Path, kind: type[N]) -> str:
         """Where a trained network was copied from; empty if there is none."""
         for folder, origin in ((PACKAGED, "packaged weights"), (self.cache, "cached weights")):
-            if (folder / name).is_file() and not self.from_scratch:
+            if not self.from_scratch and _loads(folder / name, kind):
                 shutil.copyfile(folder / name, own)
                 return origin
         return ""
@@ -102,6 +103,15 @@ def recipe_key(recipe: Mapping[str, Any]) -> str:
     """Sixteen hexadecimal digits of a recipe."""
     text = json.dumps(recipe, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _loads(path: Path, kind: type[Network]) -> bool:
+    """Whether the network is there; one that another version wrote is as good as none."""
+    try:
+        kind.load(path)
+    except CheckpointError:
+        return False
+    return True
 
 
 def _state_of(own: Path) -> Path:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from solvers.contracts import TreeSurrogate
 from solvers.trees import Limits, Maximum, maximize
+from solvers.trees.backends import backend as backend_named
 from vqlso.archive import Archive
 from vqlso.errors import SolverError, VerificationError
 from vqlso.randomness import stream
@@ -68,6 +69,10 @@ class SurrogateSolver:
         backend: the engine that solves each program; see `solvers.trees.backends`.
         limits: node and time limits of one solve.
         seed: of the references.
+
+    Raises:
+        SolverError: free cells that the grid does not have, or an unknown backend.
+        MissingExtraError: the backend's package is not installed.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class SurrogateSolver:
         seed: int = 0,
     ) -> None:
         free_cells.check(space)
+        backend_named(backend)
         self.space = space
         self.surrogate = surrogate
         self.free_cells = free_cells
@@ -109,6 +115,8 @@ class SurrogateSolver:
     def tell(self, proposal: Proposal, scores: Scores) -> None:
         """Add the answered points; ids that were never proposed here are welcome.
 
+        The order of the scores does not matter: points are added in that of the proposal.
+
         Raises:
             SolverError: a score's id is not in the proposal, or its codes are of another version.
         """
@@ -117,25 +125,28 @@ class SurrogateSolver:
                 f"The told latents belong to generator {proposal.version}, the solver's to "
                 f"{self._version}: call rebase first."
             )
-        position = {int(id_): row for row, id_ in enumerate(proposal.ids)}
-        unknown = [int(id_) for id_ in scores.ids if int(id_) not in position]
+        unknown = np.setdiff1d(scores.ids, proposal.ids).tolist()
         if unknown:
             raise SolverError(f"Scores were told for ids that the proposal lacks: {unknown}.")
-        rows = [position[int(id_)] for id_ in scores.ids[scores.ok]]
+        value = dict(zip(scores.ids[scores.ok].tolist(), scores.values[scores.ok], strict=True))
+        rows = [row for row, id_ in enumerate(proposal.ids.tolist()) if id_ in value]
+        told = [value[id_] for id_ in proposal.ids[rows].tolist()]
         self._z = np.concatenate([self._z, self.space.validate(proposal.z[rows])])
-        self._y = np.concatenate([self._y, scores.values[scores.ok]])
+        self._y = np.concatenate([self._y, told])
         self._next_id = max(self._next_id, int(proposal.ids.max()) + 1)
         self._stale = True
 
     def ask(self, n: int) -> Proposal:
-        """The exact maximisers around n drawn references.
+        """The exact maximisers around n >= 1 drawn references.
 
         Raises:
-            SolverError: there is nothing to fit to yet.
+            SolverError: there is nothing to fit to yet, or nothing is asked for.
             VerificationError: an engine's claim disagrees with the surrogate.
         """
         if not self._training_rows:
             raise SolverError("The solver has no training samples: call rebase first.")
+        if n < 1:
+            raise SolverError(f"{n} proposals were asked for: ask for at least one.")
         fit_seconds = self._refit()
         ids = np.arange(self._next_id, self._next_id + n, dtype=np.int64)
         cells = self.free_cells.choose(self.surrogate)

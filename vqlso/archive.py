@@ -8,10 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vqlso.errors import LatentSpaceError
+from vqlso.images import to_bytes, to_unit
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vqlso.contracts import EncodingGenerator
 
 Encode = Callable[[NDArray[np.uint8]], NDArray[np.int64]]
 
@@ -42,6 +50,30 @@ class Archive:
         self._scores = list(np.asarray(scores, dtype=np.float64))
         self._latents = [np.asarray(latents)]
         self._version = version
+
+    @classmethod
+    def scored(
+        cls,
+        images: NDArray[np.uint8],
+        generator: EncodingGenerator,
+        objective: Callable[[Tensor], NDArray[np.float64]],
+        chunk: int = 1024,
+    ) -> Archive:
+        """Training images with the scores f(d(e(x))) of their reconstructions.
+
+        Args:
+            images: (n, 3, H, W) uint8.
+            generator: encodes and decodes them.
+            objective: (m, 3, H, W) float tensor in [0, 1] -> (m,) scores.
+            chunk: images at once.
+        """
+        codes, scores = [], []
+        for start in range(0, len(images), chunk):
+            z = generator.encode(to_unit(images[start : start + chunk]))
+            decoded = to_bytes(generator.decode(z, "codes"))
+            codes.append(z)
+            scores.append(np.asarray(objective(to_unit(decoded)), dtype=np.float64))
+        return cls(images, np.concatenate(scores), np.concatenate(codes), generator.version)
 
     def __len__(self) -> int:
         return len(self._scores)

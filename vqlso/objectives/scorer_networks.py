@@ -35,9 +35,9 @@ class ResidualScorer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         widths = (24, 48, 96, 160)
-        self.stem = nn.Conv2d(3, widths[0], 3, 1, 1)
+        self.stem = nn.Conv2d(3, widths[0], 4, 2, 1)
         self.blocks = nn.Sequential(
-            _ResidualBlock(widths[0], widths[0], 2),
+            _ResidualBlock(widths[0], widths[0], 1),
             _ResidualBlock(widths[0], widths[1], 2),
             _ResidualBlock(widths[1], widths[2], 2),
             _ResidualBlock(widths[2], widths[3], 2),

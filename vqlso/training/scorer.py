@@ -24,6 +24,8 @@ from vqlso.training.fitting import Checkpointing, Fetch, Optimisation, fit
 from vqlso.training.weighting import epochs
 
 SHIFT = 3  # pixels: aligned faces still sit a few pixels apart
+BLUR_REACH = 4  # pixels
+LEAST_BLUR = 0.05  # pixels: as good as none
 TEMPERATURES = (0.25, 4.0)
 
 Losses = tuple[Tensor, Mapping[str, Tensor]]
@@ -37,11 +39,15 @@ class ScorerTraining:
         epochs: passes over its people's images, of all degrees.
         batch_size: images a step.
         optimisation: step size, decay and weight decay.
+        blur: largest deviation of the Gaussian blur that degrades images, pixels; 0 for none.
+        noise: largest deviation of the pixel noise, on [-1, 1].
     """
 
     epochs: int = 16
     batch_size: int = 128
     optimisation: Optimisation = Optimisation(2e-3, "cosine", weight_decay=0.02)
+    blur: float = 2.0
+    noise: float = 0.1
 
 
 def train_scorer(
@@ -80,7 +86,7 @@ def train_scorer(
 
     def loss(module: nn.Module, pixels: Tensor, batch: NDArray[np.int64]) -> Losses:
         target = torch.from_numpy(targets[rows[batch]]).to(pixels.device)
-        value = F.cross_entropy(module(_augment(pixels)).float(), target)
+        value = F.cross_entropy(module(_augment(pixels, training)).float(), target)
         return value, {"cross_entropy": value.detach()}
 
     fetch: Fetch = lambda batch: data.images[rows[batch]]  # noqa: E731
@@ -152,18 +158,36 @@ def _scale(data: ImageSet) -> tuple[float, float]:
     return lowest, highest
 
 
-def _augment(pixels: Tensor) -> Tensor:
-    """Mirror, move and relight: changes that leave the degree as it is."""
+def _augment(pixels: Tensor, training: ScorerTraining) -> Tensor:
+    """Mirror, move, relight and degrade: changes that leave the degree as it is.
+
+    Degraded, because scorers must read images as a generator draws them. Trained on sharp faces
+    alone, both read reconstructions badly although the degree is still there (docs/choices.md).
+    """
     n, _, height, width = pixels.shape
-    mirrored = torch.where(
-        torch.rand(n, 1, 1, 1, device=pixels.device) < 0.5, pixels.flip(3), pixels
-    )
+    mirrored = torch.where(_uniform(n, pixels) < 0.5, pixels.flip(3), pixels)
     padded = F.pad(mirrored, (SHIFT,) * 4, mode="replicate")
     down, right = (int(torch.randint(2 * SHIFT + 1, ())) for _ in range(2))
     moved = padded[:, :, down : down + height, right : right + width]
-    gain = 1 + 0.2 * (torch.rand(n, 1, 1, 1, device=pixels.device) - 0.5)
-    offset = 0.2 * (torch.rand(n, 1, 1, 1, device=pixels.device) - 0.5)
-    return (moved * gain + offset).contiguous(memory_format=torch.channels_last)
+    lit = moved * (0.9 + 0.2 * _uniform(n, pixels)) + 0.2 * (_uniform(n, pixels) - 0.5)
+    noise = training.noise * _uniform(n, pixels) * torch.randn_like(lit)
+    degraded = torch.lerp(lit, _blurred(lit, training.blur), _uniform(n, pixels)) + noise
+    return degraded.contiguous(memory_format=torch.channels_last)
+
+
+def _blurred(pixels: Tensor, most: float) -> Tensor:
+    """Gaussian blur of one random width for the whole batch."""
+    sigma = most * float(torch.rand(())) + LEAST_BLUR
+    offsets = torch.arange(-BLUR_REACH, BLUR_REACH + 1, device=pixels.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).to(pixels.dtype).expand(3, 1, -1)
+    padded = F.pad(pixels, (BLUR_REACH,) * 4, mode="replicate")
+    rows = F.conv2d(padded, kernel[:, :, :, None], groups=3)
+    return F.conv2d(rows, kernel[:, :, None, :], groups=3)
+
+
+def _uniform(n: int, like: Tensor) -> Tensor:
+    return torch.rand(n, 1, 1, 1, device=like.device)
 
 
 def _calibrated(
