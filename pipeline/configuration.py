@@ -145,7 +145,7 @@ class RetrainerConfig:
     initial_epochs: float = 1.0
     epochs: float = 0.1
     batch_size: int = 128
-    learning_rate: float = 1e-3
+    learning_rate: float = 1e-4
 
 
 @dataclass

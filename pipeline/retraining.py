@@ -18,6 +18,10 @@ from vqlso.training.fitting import Optimisation
 from vqlso.training.vqvae import finetune_vqvae
 from vqlso.training.weighting import rank_weights, weighted_draws
 
+# The first steps of a fresh Adam have full length whatever the gradient's size. At the 1e-3 of the
+# training from nothing, ten retrainings multiplied the reconstruction error (docs/choices.md).
+GENTLE = Optimisation(learning_rate=1e-4)
+
 
 @dataclass(frozen=True)
 class WeightedRetraining:
@@ -38,7 +42,7 @@ class WeightedRetraining:
     initial_epochs: float = 1.0
     epochs: float = 0.1
     batch_size: int = 128
-    optimisation: Optimisation = Optimisation()
+    optimisation: Optimisation = GENTLE
     progress: Progress = SILENT
 
     def __post_init__(self) -> None:

@@ -7,7 +7,6 @@ Rows 0..base-1 are the restricted training set; every queried image is appended 
 from __future__ import annotations
 
 from collections.abc import Callable
-
 from typing import TYPE_CHECKING
 
 import numpy as np

@@ -1,17 +1,22 @@
 """The archive against a plain list of rows, under random sequences of operations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vqlso.archive import Archive
+from vqlso.contracts import EncodingGenerator, LatentSpace
 from vqlso.errors import LatentSpaceError
+from vqlso.images import to_unit
+from vqlso.spaces import CodeGrid
 
 Images = NDArray[np.uint8]
 Codes = NDArray[np.int64]
@@ -27,8 +32,8 @@ def codes(n: int, seed: int) -> Codes:
 
 def encoder(version: int) -> Callable[[Images], Codes]:
     """Depends on each image alone, and on the version."""
-    return lambda images: images.reshape(len(images), -1)[:, :4].reshape(-1, 2, 2) + np.int64(
-        version
+    return lambda images: (
+        images.reshape(len(images), -1)[:, :4].reshape(-1, 2, 2) + np.int64(version)
     )
 
 
@@ -105,6 +110,43 @@ TestArchive.settings = settings(max_examples=40, stateful_step_count=15, deadlin
 def test_the_parts_of_a_row_come_together() -> None:
     with pytest.raises(ValueError, match="got 2 images, 3 scores and 2 latents"):
         Archive(pictures(2, 0), np.zeros(3), codes(2, 0), "v")
+
+
+class Quarters:
+    """Encodes the brightness of each quarter of an image, in eighths, and decodes it."""
+
+    version = "q"
+    image_shape = (3, 4, 4)
+    spaces: Mapping[str, LatentSpace] = {"codes": CodeGrid(9, 2, 2)}
+
+    def encode(self, images: Tensor) -> Codes:
+        quarters = images.mean(1).unflatten(2, (2, 2)).unflatten(1, (2, 2)).mean((2, 4))
+        return (8 * quarters).round().long().numpy()
+
+    def decode(self, z: Codes, space: str) -> Tensor:
+        assert space == "codes"
+        grey = (torch.from_numpy(z) / 8).repeat_interleave(2, 1).repeat_interleave(2, 2)
+        return grey[:, None].expand(-1, 3, -1, -1)
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 100])
+def test_training_images_are_scored_as_their_8_bit_reconstructions(chunk: int) -> None:
+    generator = Quarters()
+    assert isinstance(generator, EncodingGenerator)
+    images = pictures(10, 0)
+    asked: list[int] = []
+
+    def brightness(batch: Tensor) -> NDArray[np.float64]:
+        asked.append(len(batch))
+        return batch.mean((1, 2, 3)).double().numpy()
+
+    archive = Archive.scored(images, generator, brightness, chunk)
+    codes = archive.latents("q")
+    np.testing.assert_array_equal(codes, generator.encode(to_unit(images)))
+    levels = np.rint(codes / 8 * 255) / 255
+    np.testing.assert_allclose(archive.scores, levels.mean((1, 2)), atol=1e-6)
+    assert np.abs(archive.scores - images.mean((1, 2, 3)) / 255).max() > 1e-3
+    assert (sum(asked), max(asked), len(archive), archive.base) == (10, min(chunk, 10), 10, 10)
 
 
 def test_scores_handed_out_are_a_copy() -> None:

@@ -32,7 +32,12 @@ def test_fabric_and_autocast_agree(
 
 @pytest.mark.parametrize(
     ("capabilities", "pays"),
-    [({"amx_bf16": True}, True), ({"avx512_bf16": True}, True), ({"avx2": True}, False), ({}, False)],
+    [
+        ({"amx_bf16": True}, True),
+        ({"avx512_bf16": True}, True),
+        ({"avx2": True}, False),
+        ({}, False),
+    ],
 )
 def test_bf16_needs_hardware_for_it(
     capabilities: dict[str, bool], pays: bool, monkeypatch: pytest.MonkeyPatch

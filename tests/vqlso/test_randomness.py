@@ -56,8 +56,7 @@ def test_values_never_change(place: tuple[int, str], value: int) -> None:
 def test_another_process_draws_the_same() -> None:
     # A hash that is salted per process, such as Python's own of strings, would differ.
     code = (
-        "from vqlso.randomness import stream;"
-        "print(stream(3, 'retraining', 1, 2).integers(2**63))"
+        "from vqlso.randomness import stream;print(stream(3, 'retraining', 1, 2).integers(2**63))"
     )
     output = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -246,7 +246,12 @@ def test_the_version_survives_copying_and_depends_on_the_settings(generator: VQV
 @pytest.mark.parametrize("update", ["ema", "gradient"])
 def test_save_and_load_round_trip(update: str, tmp_path: Path) -> None:
     settings = VQVAESettings(
-        32, 8, 16, 4, 1, CodebookSettings(update=update, revival=False)  # type: ignore[arg-type]
+        32,
+        8,
+        16,
+        4,
+        1,
+        CodebookSettings(update=update, revival=False),  # type: ignore[arg-type]
     )
     original = VQVAE(VQVAENetwork(settings))
     original.save(tmp_path / "g.safetensors")

@@ -24,7 +24,7 @@ from vqlso.training.weighting import epochs
 
 FACES = procedural_faces(192, seed=0, size=32).images
 SMALL = VQVAESettings(image_size=32, width=8, categories=32, dimension=8)
-SHORT = VQVAETraining(epochs=6, batch_size=32, optimisation=Optimisation(3e-3))
+SHORT = VQVAETraining(epochs=16, batch_size=32, optimisation=Optimisation(3e-3))
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,8 @@ def test_training_reconstructs_better_than_the_mean_image(trained: VQVAE) -> Non
     quality = reconstruction_quality(trained, held_out)
     mean = FACES.mean(0) / 127.5 - 1
     by_mean = np.square(held_out / 127.5 - 1 - mean).mean()
-    assert quality["reconstruction_error"] < 0.6 * by_mean
-    assert 4 < quality["perplexity"] <= 32
+    assert quality["reconstruction_error"] < 0.8 * by_mean
+    assert 8 < quality["perplexity"] <= 32
 
 
 def test_quality_equals_its_definition_whatever_the_chunk(trained: VQVAE) -> None:
@@ -84,13 +84,13 @@ def test_training_repeats_bitwise_and_can_be_interrupted(trained: VQVAE, tmp_pat
         pass
 
     class Fragile:
-        """Raises once the training has come to its twentieth step."""
+        """Raises once the training has come to its fiftieth step."""
 
         def __init__(self) -> None:
             self.steps = 0
 
         def task(self, description: str, total: int) -> "Fragile":
-            assert total == 6 * 6
+            assert total == 16 * 6
             return self
 
         def __enter__(self) -> "Fragile":
@@ -101,7 +101,7 @@ def test_training_repeats_bitwise_and_can_be_interrupted(trained: VQVAE, tmp_pat
 
         def __call__(self, steps: int) -> None:
             self.steps += steps
-            if self.steps == 20:
+            if self.steps == 50:
                 raise StopError
 
     checkpointing = Checkpointing(tmp_path / "vqvae.state", every=8)
@@ -167,14 +167,14 @@ def test_fine_tuning_improves_on_what_it_is_shown(trained: VQVAE) -> None:
 
 def test_fine_tuning_revives_no_code_and_keeps_the_settings(trained: VQVAE) -> None:
     network = copy.deepcopy(trained.network)
-    network.quantizer.embedding[3] = 1000.0  # unused, and far from every encoder output
-    network.quantizer.sums[3] = 0.0
-    network.quantizer.usage[3] = 0.0
+    # Hardly ever used, and far from every encoder output.
+    network.quantizer.usage[3] = 0.01
+    network.quantizer.embedding[3] = 1000.0
+    network.quantizer.sums[3] = 1000.0 * 0.01
     generator = VQVAE(network)
     assert generator.settings.codebook.revival
     new = finetuned(generator)
-    # Revived, the code would hold an encoder output; a running mean of nothing is zero.
-    assert not new.network.quantizer.embedding[3].any()
+    assert (new.network.quantizer.embedding[3] > 900).all()
     assert new.network.quantizer.settings == generator.settings.codebook
 
 
