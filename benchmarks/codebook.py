@@ -15,9 +15,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from pipeline.configuration import composed
-from pipeline.preparation import default_cache, load_data, vqvae_recipe
+from pipeline.preparation import vqvae_recipe
+from pipeline.sources import default_cache, load_data
 from vqlso.data.splits import split_people
 from vqlso.generators.quantizer import CodebookSettings
 from vqlso.hardware import limit_threads
@@ -25,6 +27,7 @@ from vqlso.progress import SILENT
 from vqlso.training.vqvae import reconstruction_quality, train_vqvae
 
 SHARES = (0.9, 0.1)
+UPDATES: tuple[Literal["gradient", "ema"], ...] = ("gradient", "ema")
 
 
 def main(overrides: Sequence[str]) -> None:
@@ -38,9 +41,7 @@ def main(overrides: Sequence[str]) -> None:
         restricted[rows] for rows in split_people(data.people[restricted], SHARES, seed=0)
     )
     settings, how = vqvae_recipe(config.generator, data.images.shape[-1])
-    for update, data_init, revival in itertools.product(
-        ("gradient", "ema"), (False, True), (False, True)
-    ):
+    for update, data_init, revival in itertools.product(UPDATES, (False, True), (False, True)):
         codebook = CodebookSettings(update=update, data_init=data_init, revival=revival)
         generator, report = train_vqvae(
             data.images[training],

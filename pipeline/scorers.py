@@ -13,6 +13,7 @@ from pipeline.configuration import ExperimentConfig, ObjectiveConfig
 from pipeline.shelf import Shelf
 from pipeline.sources import given_path
 from vqlso.contracts import Objective
+from vqlso.data.cache import fingerprint
 from vqlso.data.image_set import ImageSet
 from vqlso.data.splits import split_people
 from vqlso.errors import ConfigError
@@ -97,14 +98,17 @@ def with_degrees(
     labeller, _ = _classifier(
         "labeller", "residual", people, held_out, config, scaled, shelf, progress
     )
+    starts = range(0, len(data), CHUNK)
     degrees = np.concatenate(
-        [
-            labeller(to_unit(data.images[start : start + 1024]))
-            for start in range(0, len(data), 1024)
-        ]
+        [labeller(to_unit(data.images[start : start + CHUNK])) for start in starts]
     )
     origin = f"5 x calibrated probability of a scorer trained on the {data.label_origin}"
-    return replace(data, labels=np.concatenate(degrees), label_origin=origin)
+    return replace(
+        data,
+        labels=degrees,
+        label_origin=origin,
+        fingerprint=fingerprint(data.fingerprint, degrees, data.people, origin),
+    )
 
 
 def _classifier(

@@ -115,8 +115,8 @@ def test_an_unknown_experiment() -> None:
 
 
 def test_debug_shows_the_traceback(run) -> None:
-    result = run("queries=0", "--debug")
-    assert isinstance(result.exception, ConfigError)
+    with pytest.raises(ConfigError):
+        run("queries=0", "--debug")
 
 
 def test_a_checkpoint_of_another_architecture(run, finished: RunFolder, tmp_path: Path) -> None:

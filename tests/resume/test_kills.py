@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,18 +28,21 @@ EVENT_POINTS = {
     "the last query": "after:7",
     "the end, without a summary": "after:8",
 }
+CTRL_C = "interrupt:3"
 TRAINING_POINT = "state:generator:7"
 
 
-def stop(points: list[str], folder: Path, cache: Path, code: int) -> str:
-    """Run to every point in a process of its own; the exit code is checked, stderr returned."""
+def stop(points: list[str], folder: Path, cache: Path) -> str:
+    """Run to every point in a process of its own; the exit codes are checked, stderr returned."""
     process = subprocess.run(
         [sys.executable, str(DRIVER), *points, "--", "run", *tiny(folder / "{point}", cache)],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert process.stdout.splitlines() == [f"{point} {code}" for point in points], process.stderr
+    codes = [INTERRUPTED if point == CTRL_C else -signal.SIGKILL for point in points]
+    expected = [f"{point} {code}" for point, code in zip(points, codes, strict=True)]
+    assert process.stdout.splitlines() == expected, process.stderr
     return process.stderr
 
 
@@ -48,12 +52,19 @@ def resumed(path: Path) -> RunFolder:
     return RunFolder(path)
 
 
+@dataclass(frozen=True)
+class Stopped:
+    """One stopped run a point, and what all of them said."""
+
+    folder: Path
+    message: str
+
+
 @pytest.fixture(scope="session")
-def killed(finished: RunFolder, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one killed run a point; `finished` has filled the cache before."""
-    folder = tmp_path_factory.mktemp("killed")
-    stop(list(EVENT_POINTS.values()), folder, cache, -signal.SIGKILL)
-    return folder
+def stopped(finished: RunFolder, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Stopped:
+    """All of them at once: to start a process costs most. `finished` has filled the cache."""
+    folder = tmp_path_factory.mktemp("stopped") / "my runs"
+    return Stopped(folder, stop([*EVENT_POINTS.values(), CTRL_C], folder, cache))
 
 
 def test_the_story_has_all_kinds_of_events(finished: RunFolder) -> None:
@@ -65,11 +76,11 @@ def test_the_story_has_all_kinds_of_events(finished: RunFolder) -> None:
 
 
 @pytest.mark.parametrize("point", EVENT_POINTS.values(), ids=EVENT_POINTS.keys())
-def test_a_killed_run_is_resumed(point: str, killed: Path, finished: RunFolder) -> None:
+def test_a_killed_run_is_resumed(point: str, stopped: Stopped, finished: RunFolder) -> None:
     kind, number = point.split(":")
-    left = RunFolder(killed / point).journal.events()
+    left = RunFolder(stopped.folder / point).journal.events()
     assert len(left) == int(number) - (kind != "after")
-    folder = resumed(killed / point)
+    folder = resumed(stopped.folder / point)
     assert events(folder) == events(finished)
     assert figures(folder) == figures(finished)
 
@@ -78,7 +89,7 @@ def test_a_killed_training_continues(finished: RunFolder, cache: Path, tmp_path:
     """Trained on from its last state, the generator is the one that was never interrupted."""
     other = tmp_path / "cache-without-generator"
     shutil.copytree(cache, other, ignore=shutil.ignore_patterns("generator-*"))
-    stop([TRAINING_POINT], tmp_path, other, -signal.SIGKILL)
+    stop([TRAINING_POINT], tmp_path, other)
     networks = tmp_path / TRAINING_POINT / "networks"
     assert (networks / "generator.state").is_file()
     assert not (networks / "generator.safetensors").exists()
@@ -89,11 +100,10 @@ def test_a_killed_training_continues(finished: RunFolder, cache: Path, tmp_path:
     assert origin == "trained in this run"
 
 
-def test_ctrl_c_says_how_to_continue(finished: RunFolder, cache: Path, tmp_path: Path) -> None:
-    message = stop(["interrupt:3"], tmp_path / "my runs", cache, INTERRUPTED)
-    path = tmp_path / "my runs" / "interrupt:3"
-    assert f"`vqlso resume '{path}'` continues the run" in message
-    assert "Traceback" not in message
+def test_ctrl_c_says_how_to_continue(stopped: Stopped, finished: RunFolder) -> None:
+    path = stopped.folder / CTRL_C
+    assert f"`vqlso resume '{path}'` continues the run" in stopped.message
+    assert "Traceback" not in stopped.message
     assert len(events(RunFolder(path))) == 3
     assert events(resumed(path)) == events(finished)
 
