@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import os
@@ -185,8 +186,11 @@ class _State:
             "recent": self.recent,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
+        # By way of memory, because torch reports a full disk as an error of its own kind.
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
         temporary = path.with_name(path.name + ".part")
-        torch.save(state, temporary)
+        temporary.write_bytes(buffer.getvalue())
         os.replace(temporary, path)
 
     def restore(self, path: Path) -> int:
