@@ -26,14 +26,17 @@ from vqlso.hardware import available_cores, limit_threads
 from vqlso.problems import ImageScore
 from vqlso.progress import SILENT, Progress
 
-PACKAGES = ("vqlso", "torch", "lightgbm", "highspy", "pyomo", "numpy", "scikit-learn")
+PACKAGES = ("vqlso", "torch", "lightgbm", "highspy", "pyomo", "numpy")
 MOST_THREADS = 4
 
 
 def start(
     config: ExperimentConfig, command: Sequence[str], progress: Progress = SILENT
 ) -> RunFolder:
-    """Run an experiment in a new folder, or in one where an earlier start made nothing yet.
+    """Run an experiment in a new folder, or continue the very same one.
+
+    Without `out`, the folder's name holds a hash of the configuration: a run that is already
+    there is this one, and is continued, or only reported again where it is finished.
 
     Args:
         config: composed and complete.
@@ -48,6 +51,8 @@ def start(
     check(config)
     folder = RunFolder(_folder_of(config))
     if folder.config.is_file() and folder.begun:
+        if config.out is None:
+            return resume(folder.path, progress)
         raise RunFolderError(
             f"{folder.path} already holds a run. Continue it with `vqlso resume {folder.path}`, "
             "choose another out=DIR, or delete it."

@@ -116,7 +116,11 @@ class Solver(Protocol):
     """
 
     def ask(self, n: int) -> Proposal:
-        """n latents to score next, with ids that continue from the highest id known."""
+        """n latents to score next, with ids that continue from the highest id known.
+
+        The evaluation compares queries with a control named "reference": what each latent was
+        derived from.
+        """
 
     def tell(self, proposal: Proposal, scores: Scores) -> None:
         """Scores by id, in any order; also of points that this solver never proposed."""

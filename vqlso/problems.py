@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vqlso.contracts import Generator, LatentSpace, Objective
+from vqlso.contracts import Generator, LatentSpace
 from vqlso.errors import DataError, LatentSpaceError
 from vqlso.images import to_bytes, to_unit
 from vqlso.records import Context, Proposal, Scores, ScoreStatus
@@ -23,12 +24,12 @@ class ImageScore:
 
     Attributes:
         generator: decodes latents.
-        objective: scores images.
+        objective: scores images; an `Objective`, or any function of the same form.
         space_name: which of the generator's latent spaces is searched.
     """
 
     generator: Generator
-    objective: Objective
+    objective: Callable[[Tensor], NDArray[np.float64]]
     space_name: str = "codes"
 
     @property

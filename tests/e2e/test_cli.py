@@ -137,3 +137,7 @@ def test_a_folder_of_its_own_is_made_below_runs(
     assert folder.name.startswith("smile_shift-")
     assert folder.name.endswith("-s0")
     assert events(RunFolder(folder)) == events(finished)
+    journal = (folder / "journal.jsonl").read_bytes()
+    again = vqlso("run", *arguments)
+    assert again.exit_code == 0, again.output
+    assert (folder / "journal.jsonl").read_bytes() == journal

@@ -86,10 +86,12 @@ class DetectorCrop:
     def __init__(self, margin: float = 0.15) -> None:
         try:
             detectors = import_module("facenet_pytorch")
-        except ImportError as error:
+        # A torchvision of another build than torch raises RuntimeError while it is imported.
+        except (ImportError, RuntimeError) as error:
             raise MissingExtraError(
-                "Cropping by face detector needs facenet-pytorch: install it with "
-                "`pip install 'vqlso[detector]'`, or use the centre crop, which needs nothing."
+                f"Cropping by face detector needs facenet-pytorch, which cannot be used ({error}): "
+                "install it with `pip install 'vqlso[detector]'` and a torchvision of the same "
+                "build as torch, or use the centre crop, which needs nothing."
             ) from error
         self.margin = margin
         self._detector = detectors.MTCNN(select_largest=False, device="cpu")
