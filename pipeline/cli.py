@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,7 +50,14 @@ def run(
 
         config = composed(experiment, overrides or [])
         command = ["vqlso", "run", experiment, *(overrides or [])]
-        return start(config, command, _progress(as_json or quiet))
+        began = time()
+        folder = start(config, command, _progress(as_json or quiet))
+        if folder.summary.stat().st_mtime < began:
+            _complain(
+                "This run was finished before, and nothing was computed now. "
+                "For a new one choose another seed=N or out=DIR."
+            )
+        return folder
 
     _finish(go, as_json, debug)
 
@@ -101,7 +110,9 @@ def main() -> None:
 def _finish(go: Callable[[], RunFolder], as_json: bool, debug: bool) -> None:
     """Run a command, show its result, and turn known failures into one paragraph."""
     try:
-        folder = go()
+        # With --json only the summary is printed to stdout, whatever an objective prints.
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            folder = go()
         summary = _summary(folder)
     except VqlsoError as error:
         if debug:

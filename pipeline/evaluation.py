@@ -35,7 +35,7 @@ class JudgeFeatures:
     @property
     def name(self) -> str:
         """Says that it is a stand-in."""
-        return "the judge's features (stand-in for Inception)"
+        return "the judge's last layer, a stand-in for Inception"
 
     def __call__(self, images: Tensor) -> Tensor:
         """(n, 3, H, W) in [0, 1] -> (n, 128) float32."""
@@ -71,7 +71,7 @@ def evaluate(
         best_images=images[best],
         best_references=references[best],
         best_scores=scores[best],
-        best_judged=judged[best],
+        best_judged=judged[best] if len(judged) else judged,
         query_judged=judged,
         reference_judged=reference_judged,
         codes_before=_usage(start.codes),
@@ -112,7 +112,9 @@ def _judge_figures(
     judged: NDArray[np.float64],
     reference_judged: NDArray[np.float64],
     novel: NDArray[np.bool_],
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
+    if start.judge is None:
+        return None
     return _figures(np.where(novel, judged, np.nan), judged) | {
         "reference_mean": _mean(list(reference_judged)),
         "train_best_reconstructed": float(start.judged.max()),
@@ -131,11 +133,11 @@ def _distances(
     The distance falls with the number of images, so the two are compared with each other, not
     with published figures.
     """
-    network: FeatureNetwork = JudgeFeatures(start.judge)
+    network: FeatureNetwork | None = JudgeFeatures(start.judge) if start.judge else None
     if config.features:
         network = MobileNetFeatures(Path(config.features).expanduser())
-    if min(len(images), len(start.target)) < 2:
-        return {"frechet": None, "frechet_references": None, "frechet_network": network.name}
+    if network is None or min(len(images), len(start.target)) < 2:
+        return {"frechet": None, "frechet_references": None, "frechet_network": None}
     chosen = stream(seed, "frechet").permutation(start.target)[: config.frechet_images]
     target = features(network, start.data.images[np.sort(chosen)])
     return {
@@ -153,8 +155,8 @@ def _pictures(
     return np.stack([folder.read_image(event["id"], role) for event in events])
 
 
-def _judged(judge: DegreeClassifier, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    return judge(to_unit(images)) if len(images) else np.empty(0)
+def _judged(judge: DegreeClassifier | None, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return judge(to_unit(images)) if judge and len(images) else np.empty(0)
 
 
 def _usage(codes: NDArray[np.int64]) -> NDArray[np.int64]:

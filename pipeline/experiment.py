@@ -57,9 +57,10 @@ def start(
             f"{folder.path} already holds a run. Continue it with `vqlso resume {folder.path}`, "
             "choose another out=DIR, or delete it."
         )
-    folder.write_json("environment.json", _environment(config, command))
-    # Last: a folder without its configuration is not yet a run.
-    folder.write("config.yaml", as_yaml(config).encode())
+    with folder.locked():
+        folder.write_json("environment.json", _environment(config, command))
+        # Last: a folder without its configuration is not yet a run.
+        folder.write("config.yaml", as_yaml(config).encode())
     carry_on(config, folder, progress)
     return folder
 

@@ -45,10 +45,10 @@ class Preparation:
         target: rows of the unseen images above the restriction.
         generator: the generator before any retraining.
         objective: the queried black box.
-        judge: the second scorer.
+        judge: the second scorer; None for an objective that nobody else can judge.
         archive: the training set, scored on its reconstructions; the loop moves it on.
         codes: (n, h, w) the training set's codes as they were before the loop.
-        judged: (n,) the judge's scores of the same reconstructions.
+        judged: (n,) the judge's scores of the same reconstructions; NaN without a judge.
         facts: for `preparation.json`.
     """
 
@@ -57,7 +57,7 @@ class Preparation:
     target: NDArray[np.int64]
     generator: VQVAE
     objective: Objective
-    judge: DegreeClassifier
+    judge: DegreeClassifier | None
     archive: Archive
     codes: NDArray[np.int64]
     judged: NDArray[np.float64]
@@ -214,9 +214,15 @@ def _scored_training_set(
     )
     if not (folder.path / "archive/initial.npz").is_file():
         scores, judged = _scores(codes, generator, scorers, folder, progress)
-        folder.write_arrays("archive/initial.npz", scores=scores, judged=judged, rows=rows)
+        folder.write_arrays(
+            "archive/initial.npz",
+            scores=scores,
+            judged=judged,
+            rows=rows,
+            fingerprint=np.array(data.fingerprint),
+        )
     known = folder.read_arrays("archive/initial.npz")
-    if not np.array_equal(known["rows"], rows):
+    if known["fingerprint"] != data.fingerprint or not np.array_equal(known["rows"], rows):
         raise DataError(
             f"{folder.path} was run on {len(known['rows'])} other training images than the "
             f"{len(rows)} that are here now: the data has changed. Start a new run."
@@ -242,7 +248,7 @@ def _scores(
             chunk = slice(start, start + CHUNK)
             unit = to_unit(to_bytes(generator.decode(codes[chunk])))
             scores[chunk], failure = scores_of(scorers.objective, unit)
-            judged[chunk] = scorers.judge(unit)
+            judged[chunk] = scorers.judge(unit) if scorers.judge else np.nan
             reason = failure or reason
             advance(len(unit))
     if np.isnan(scores).all():

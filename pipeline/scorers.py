@@ -38,12 +38,13 @@ class Scorers:
 
     Attributes:
         objective: the queried black box.
-        judge: trained on other people by another architecture, and never queried.
+        judge: trained on other people by another architecture, and never queried; None for a
+            function of the user's own.
         facts: by "queried" and "judge".
     """
 
     objective: Objective
-    judge: DegreeClassifier
+    judge: DegreeClassifier | None
     facts: dict[str, Any]
 
 
@@ -67,7 +68,12 @@ def prepare_scorers(
     shelf: Shelf,
     progress: Progress,
 ) -> Scorers:
-    """The queried scorer, which is trained where none is given, and the judge."""
+    """The queried scorer, which is trained where none is given, and the judge.
+
+    A function of the user's own has no judge: a smile scorer can say nothing of what it measures.
+    """
+    if given is not None and config.objective.kind == "callable":
+        return Scorers(given, None, {"queried": _named(given, "yours"), "judge": None})
     queried_people, judge_people, held_out = split_people(
         data.people, PEOPLE_SHARES, config.objective.seed
     )
@@ -79,7 +85,7 @@ def prepare_scorers(
 
     judge, judge_facts = trained("judge", "plain", judge_people)
     if given is not None:
-        origin = config.objective.checkpoint or "yours"
+        origin = str(config.objective.checkpoint)
         return Scorers(given, judge, {"queried": _named(given, origin), "judge": judge_facts})
     objective, facts = trained("scorer", "residual", queried_people)
     return Scorers(objective, judge, {"queried": facts, "judge": judge_facts})

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vqlso.contracts import Objective
 from vqlso.errors import DataError, ObjectiveError
+from vqlso.problems import reason_of
 
 
 def scores_of(objective: Objective, images: Tensor) -> tuple[NDArray[np.float64], str]:
@@ -33,9 +34,9 @@ def scores_of(objective: Objective, images: Tensor) -> tuple[NDArray[np.float64]
             raise ObjectiveError(f"shape {values.shape} for {len(images)} images")
     except DataError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if len(images) == 1:
-            return np.array([np.nan]), f"{type(error).__name__}: {error}"
+            return np.array([np.nan]), reason_of(error)
         answers = [scores_of(objective, image) for image in torch.split(images, 1)]
         reasons = [reason for _, reason in answers if reason]
         return np.concatenate([value for value, _ in answers]), reasons[-1] if reasons else ""

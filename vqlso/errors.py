@@ -29,6 +29,10 @@ class CheckpointError(VqlsoError):
     exit_code = 4
 
 
+class TrainingError(VqlsoError):
+    """A fit whose loss left the finite numbers."""
+
+
 class LatentSpaceError(VqlsoError):
     """A latent of the wrong space, shape, range or generator version."""
 

@@ -15,6 +15,15 @@ from vqlso.images import to_bytes, to_unit
 from vqlso.records import Context, Proposal, Scores, ScoreStatus
 
 
+def reason_of(error: BaseException) -> str:
+    """A failure in words that any file can hold, whatever the black box put into it."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its message cannot be read)"
+    return f"{type(error).__name__}: {text}".encode("utf-8", "replace").decode("utf-8")
+
+
 @dataclass(frozen=True)
 class ImageScore:
     """f(d(z)): the objective's score of the decoded image (paper 003, section 2.2).
@@ -91,8 +100,8 @@ class ImageScore:
             value = np.asarray(self.objective(image), dtype=np.float64)
         except DataError:
             raise  # images of the wrong size fail every time: a mistake of the set-up, not data
-        except Exception as error:
-            return np.nan, f"{type(error).__name__}: {error}"
+        except (Exception, SystemExit) as error:
+            return np.nan, reason_of(error)
         if value.shape != (1,):
             return np.nan, f"the objective returned shape {value.shape} for one image"
         if not np.isfinite(value[0]):

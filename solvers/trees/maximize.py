@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -91,7 +91,13 @@ def maximize(
     reduced = without_dominated(reduce(ensemble, instance.free, instance.reference))
     reduce_seconds = perf_counter() - began
 
-    result = engine.solve(reduced, limits)
+    standardised, size = reduced.standardised()
+    claim = engine.solve(standardised, limits)
+    result = replace(
+        claim,
+        value=reduced.constant + size * claim.value,
+        bound=reduced.constant + size * claim.bound,
+    )
 
     reference_value = float(ensemble.predict(instance.reference[None])[0])
     z, value = instance.reference, -np.inf
@@ -103,6 +109,7 @@ def maximize(
         result,
         predicted=value,
         reference_value=reference_value,
+        spread=reduced.spread,
         backend=name,
         failures=failures,
     )

@@ -6,7 +6,7 @@ ensemble predicts the same for all of them, so the solvers choose among labels o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -92,6 +92,27 @@ class ReducedEnsemble:
                     active &= self.members(condition)[labels[:, condition.cell]]
                 total += value * active
         return total
+
+    @property
+    def spread(self) -> float:
+        """Sum of the ranges of all terms: no two choices of labels differ by more."""
+        spread = sum(float(np.ptp(unary)) for unary in self.unary)
+        return spread + sum(max(0.0, *tree.values) - min(0.0, *tree.values) for tree in self.trees)
+
+    def standardised(self) -> tuple[ReducedEnsemble, float]:
+        """The ensemble without its constant and with its largest term at 1, and that term's size.
+
+        Solvers of linear programmes have absolute tolerances: a cost below them counts as 0, and
+        an ensemble of tiny leaves would be called optimal anywhere.
+        """
+        terms = [*self.unary, *(np.array(tree.values) for tree in self.trees)]
+        size = max((float(np.abs(term).max()) for term in terms), default=0.0) or 1.0
+        trees = (
+            replace(tree, values=tuple(value / size for value in tree.values))
+            for tree in self.trees
+        )
+        unary = tuple(unary / size for unary in self.unary)
+        return replace(self, constant=0.0, unary=unary, trees=tuple(trees)), size
 
     def upper_bound(self) -> float:
         """A bound that needs no solving: every term at its own maximum."""

@@ -103,10 +103,30 @@ def explode(images: Tensor) -> None:
     raise RuntimeError("no power")
 
 
+def leave(images: Tensor) -> None:
+    raise SystemExit(0)
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def fall_silent(images: Tensor) -> None:
+    raise MuteError
+
+
+def mumble(images: Tensor) -> None:
+    raise OSError("cannot open \udcff.png")
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
         (explode, "RuntimeError: no power"),
+        (leave, "SystemExit: 0"),
+        (fall_silent, "MuteError: (its message cannot be read)"),
+        (mumble, "OSError: cannot open ?.png"),
         (lambda _: np.array([np.nan]), "returned nan"),
         (lambda _: np.array([-np.inf]), "returned -inf"),
         (lambda _: np.zeros((1, 1)), r"shape (1, 1)"),

@@ -122,13 +122,26 @@ def cropped(picture: Image.Image, crop: Crop, size: int) -> NDArray[np.uint8]:
         DataError: the square is smaller than `size`; pictures are never enlarged, because
             blur would then look like a property of the faces.
     """
-    picture = picture.convert("RGB")
+    picture = _eight_bit(picture).convert("RGB")
     box = crop.box(picture)
     side = box[2] - box[0]
     if side < size:
         raise DataError(f"offers a square of {side} pixels, fewer than the {size} asked for")
     square = picture.resize((size, size), Image.Resampling.BOX, box=box)
     return np.ascontiguousarray(np.asarray(square, dtype=np.uint8).transpose(2, 0, 1))
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """Pillow clips deeper pictures at 255 instead of scaling them: they would all be white.
+
+    Raises:
+        DataError: 32-bit or float pixels, whose range nothing tells.
+    """
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise DataError(f"has pixels of mode {picture.mode}, not 8 or 16 bits a channel")
+    return picture
 
 
 def _square_inside(picture: Image.Image, x: float, y: float, side: int) -> Box:

@@ -125,7 +125,7 @@ def _rows(path: Path, required: Sequence[str]) -> dict[int, dict[str, str]]:
     if missing:
         raise DataError(
             f"{path} has no column {' and no column '.join(missing)}; its columns are "
-            f"{', '.join(header) or 'none'}. Name the right ones (file_column, score_column)."
+            f"{', '.join(header) or 'none'}. Name the columns so, in its first line."
         )
     if not cells:
         raise DataError(f"{path} lists no picture: add one line for each.")

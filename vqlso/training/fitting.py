@@ -18,7 +18,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vqlso.errors import CheckpointError, ConfigError
+from vqlso.errors import CheckpointError, ConfigError, TrainingError
 from vqlso.hardware import fabric_precision
 from vqlso.progress import SILENT, Progress
 from vqlso.records import FitReport
@@ -105,6 +105,7 @@ def fit(
 
     Raises:
         CheckpointError: the saved state is damaged or belongs to another fit.
+        TrainingError: the loss became infinite or NaN.
     """
     started = perf_counter()
     fabric = _fabric()
@@ -128,6 +129,11 @@ def fit(
                     group["lr"] = optimisation.step_size(step / len(batches))
                 pixels = _pixels(fetch(batches[step]), fabric.device)
                 value, measures = loss(module, pixels, batches[step])
+                if not torch.isfinite(value):
+                    raise TrainingError(
+                        f"{description.capitalize()} diverged: its loss was {value.item()} at step "
+                        f"{step + 1} of {len(batches)}. Lower the learning rate."
+                    )
                 wrapped.zero_grad(set_to_none=True)
                 fabric.backward(value)
                 wrapped.step()

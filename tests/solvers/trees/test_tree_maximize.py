@@ -179,3 +179,15 @@ def test_importing_the_library_loads_no_solver():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-9, 1e-6, 1.0, 1e6, 1e12])
+@pytest.mark.parametrize("backend", ["highs", "pyomo"])
+def test_the_optimum_does_not_depend_on_the_scale_of_the_scores(backend, scale):
+    ensemble = random_ensemble(3, trees=40, categories=6)
+    scaled = replace(ensemble, value=scale * ensemble.value, base=scale * ensemble.base)
+    free, reference = [0, 1, 2, 3], np.zeros(4, dtype=int)
+    best = ensemble.predict(neighbourhood(ensemble, free, reference)).max()
+    found = maximize(scaled, free=free, reference=reference, backend=backend)
+    assert found.status is SolveStatus.OPTIMAL
+    assert found.value == pytest.approx(scale * best, rel=1e-9)

@@ -56,6 +56,18 @@ def test_pictures_are_never_enlarged() -> None:
         cropped(noise(89, 109), CENTRE, 65)
 
 
+def test_sixteen_bits_are_scaled_to_eight() -> None:
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    image = cropped(Image.fromarray(ramp), CENTRE_SQUARE, 16)
+    np.testing.assert_array_equal(image[0].ravel(), np.arange(256))
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_pixels_without_a_known_range_are_refused(dtype: type) -> None:
+    with pytest.raises(DataError, match="not 8 or 16 bits"):
+        cropped(Image.fromarray(np.zeros((16, 16), dtype)), CENTRE_SQUARE, 16)
+
+
 def test_grey_pictures_become_rgb() -> None:
     image = cropped(noise(32, 32).convert("L"), CENTRE_SQUARE, 16)
     assert image.shape == (3, 16, 16)

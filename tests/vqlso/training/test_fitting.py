@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vqlso.errors import CheckpointError, ConfigError
+from vqlso.errors import CheckpointError, ConfigError, TrainingError
 from vqlso.records import FitReport
 from vqlso.training.fitting import STEPS_REPORTED, Checkpointing, Optimisation, fit
 from vqlso.training.weighting import Batches, epochs
@@ -277,3 +277,12 @@ def test_no_batches_leave_the_network_as_it_is() -> None:
 def test_an_unknown_decay_is_refused() -> None:
     with pytest.raises(ConfigError, match="none, cosine; got 'cosin'"):
         Optimisation(decay="cosin")  # type: ignore[arg-type]
+
+
+def test_a_fit_that_diverges_ends_with_the_remedy() -> None:
+    def overflows(module: nn.Module, pixels: Tensor, rows: NDArray[np.int64]) -> Losses:
+        value, measures = loss(module, pixels, rows)
+        return value * math.inf, measures
+
+    with pytest.raises(TrainingError, match=r"diverged.*step 1 of.*Lower the learning rate"):
+        fitted(network(), loss=overflows)
