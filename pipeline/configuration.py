@@ -13,6 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from vqlso.errors import ConfigError
 
@@ -258,7 +259,7 @@ def saved(path: Path) -> ExperimentConfig:
     """
     try:
         return _typed(OmegaConf.to_container(OmegaConf.load(path)))
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} does not fit this version: {_told(error)}") from error
 
 

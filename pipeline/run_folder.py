@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +118,7 @@ class RunFolder:
         """Read a JSON file of this run.
 
         Raises:
-            RunFolderError: the run has not written it.
+            RunFolderError: the run has not written it, or it is damaged.
         """
         try:
             value: dict[str, Any] = json.loads((self.path / name).read_text())
@@ -125,6 +126,8 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.path} has no {name}: the run did not get so far."
             ) from error
+        except ValueError as error:
+            raise self._damaged(name) from error
         return value
 
     def write_arrays(self, name: str, **arrays: NDArray[Any]) -> None:
@@ -140,6 +143,14 @@ class RunFolder:
                 return dict(file)
         except FileNotFoundError as error:
             raise RunFolderError(f"{self.path} has no {name}: it cannot be resumed.") from error
+        except (ValueError, EOFError, BadZipFile) as error:
+            raise self._damaged(name) from error
+
+    def _damaged(self, name: str) -> RunFolderError:
+        return RunFolderError(
+            f"{self.path / name} is damaged. Restore it from a copy, or start a new run with "
+            "another out=DIR."
+        )
 
     def write_image(self, query: int, image: NDArray[np.uint8], role: str = "query") -> None:
         """Keep a scored image, (3, H, W) uint8, losslessly; `role` names a control."""

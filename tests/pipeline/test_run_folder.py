@@ -106,3 +106,11 @@ def test_only_one_may_write(folder: RunFolder) -> None:
         pytest.fail("two processes at once")
     with other.locked():
         pass
+
+
+@pytest.mark.parametrize("name", ["summary.json", "archive.npz"])
+def test_a_damaged_file_is_named_with_the_remedy(name: str, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    (tmp_path / name).write_bytes(b"PK half a file")
+    with pytest.raises(RunFolderError, match=rf"{name} is damaged.*start a new run"):
+        (folder.read_json if name.endswith("json") else folder.read_arrays)(name)
