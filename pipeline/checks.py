@@ -91,12 +91,12 @@ def check(config: ExperimentConfig) -> None:
     for key, least in AT_LEAST.items():
         value = _value(config, key)
         if value is not None and not least <= value < inf:
-            raise ConfigError(f"{key} must be a number of at least {least:g}, got {value}.")
+            raise ConfigError(f"{key} must be at least {least:g} and finite, got {value}.")
     for key in ABOVE_ZERO:
         value = _value(config, key)
         # Only k may be infinite: it then weighs all images alike (Tripp et al. 2020).
         if value is not None and not (0 < value < inf or (value == inf and key == "retrainer.k")):
-            raise ConfigError(f"{key} must be a finite number above 0, got {value}.")
+            raise ConfigError(f"{key} must be above 0 and finite, got {value}.")
     for key, choices in CHOICES.items():
         value = _value(config, key)
         if value not in choices:
