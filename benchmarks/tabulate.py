@@ -2,13 +2,14 @@
 
     python -m benchmarks.tabulate weighted=runs/w-s0,runs/w-s1,runs/w-s2 none=runs/n-s0,...
 
-One column per arm; each arm names the run folders of its seeds.
+One column per arm; each arm names the run folders of its seeds. Of two arms the last column is the
+mean difference, paired by the order of the folders.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,39 +53,54 @@ ROWS: dict[str, Figure] = {
 }
 
 
-def last_shift(folder: RunFolder) -> tuple[float, float, float, float]:
-    """Mean degree of the generator's samples in the first and last round, by both scorers."""
+def journalled(folder: RunFolder) -> dict[str, float]:
+    """What the summary leaves to the journal."""
     rounds = [event["shift"] for event in folder.journal.events("round")]
-    first, last = rounds[0], rounds[-1]
-    return first["mean"], last["mean"], first["judge_mean"], last["judge_mean"]
+    queries = folder.journal.events("query")
+    return {
+        "generator's samples, first round": rounds[0]["mean"],
+        "generator's samples, last round": rounds[-1]["mean"],
+        "generator's samples, first round, judge": rounds[0]["judge_mean"],
+        "generator's samples, last round, judge": rounds[-1]["judge_mean"],
+        "surrogate's prediction - score": _mean(q["predicted"] - q["score"] for q in queries),
+        "largest claim - prediction": max(abs(q["acquisition"] - q["predicted"]) for q in queries),
+        "cells that encode(decode(z)) changes": _mean(q["reencoded_cells"] for q in queries),
+    }
+
+
+def figures(folder: RunFolder) -> dict[str, float | None]:
+    """All rows of one run."""
+    summary = folder.read_json("summary.json")
+    return {**{label: figure(summary) for label, figure in ROWS.items()}, **journalled(folder)}
 
 
 def table(arms: Mapping[str, Sequence[Path]]) -> str:
     """The Markdown table of all arms."""
-    summaries = {
-        arm: [RunFolder.existing(path).read_json("summary.json") for path in paths]
-        for arm, paths in arms.items()
-    }
-    lines = ["| | " + " | ".join(arms) + " |", "|---|" + "---|" * len(arms)]
-    for label, figure in ROWS.items():
-        cells = [_cell([figure(summary) for summary in each]) for each in summaries.values()]
-        lines.append(f"| {label} | " + " | ".join(cells) + " |")
-    shifts = {
-        arm: np.array([last_shift(RunFolder.existing(path)) for path in paths])
-        for arm, paths in arms.items()
-    }
-    labels = ("first round", "last round", "first round, judge", "last round, judge")
-    for column, label in enumerate(labels):
-        cells = [_cell(list(each[:, column])) for each in shifts.values()]
-        lines.append(f"| generator's samples, {label} | " + " | ".join(cells) + " |")
+    runs = [[figures(RunFolder.existing(path)) for path in paths] for paths in arms.values()]
+    paired = len(runs) == 2 and len(runs[0]) == len(runs[1])
+    heads = [*arms, "difference"] if paired else list(arms)
+    lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
+    for label in runs[0][0]:
+        columns = [[run[label] for run in arm] for arm in runs]
+        if paired:
+            columns.append([_minus(*pair) for pair in zip(*columns, strict=True)])
+        lines.append(f"| {label} | " + " | ".join(map(_cell, columns)) + " |")
     return "\n".join(lines)
 
 
-def _cell(values: list[float | None]) -> str:
+def _minus(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
+
+
+def _cell(values: Sequence[float | None]) -> str:
     if any(value is None for value in values):
         return "not reached"
     mean, half = mean_interval(np.array(values, dtype=np.float64))
-    return f"{mean:.2f} ± {half:.2f}"
+    return f"{mean:.2f}" if np.isnan(half) else f"{mean:.2f} ± {half:.2f}"
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from pipeline.cli import INTERRUPTED, app
@@ -74,3 +75,15 @@ def said(result: Result, *words: str) -> None:
 def _require(message: str, words: Sequence[str]) -> None:
     missing = [word for word in words if word not in message]
     assert not missing, f"{missing} not in: {message}"
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shared by all tests of this session, wherever they lie."""
+    return tmp_path_factory.getbasetemp() / "shared-cache"
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> RunFolder:
+    """A run that nothing interrupted. Not to be changed."""
+    return run_tiny(tmp_path_factory.mktemp("finished") / "run", cache)
