@@ -18,8 +18,9 @@ from vqlso.training.fitting import Optimisation
 from vqlso.training.vqvae import finetune_vqvae
 from vqlso.training.weighting import rank_weights, weighted_draws
 
-# The first steps of a fresh Adam have full length whatever the gradient's size. At the 1e-3 of the
-# training from nothing, eleven retrainings nearly tripled the reconstruction error (docs/choices.md).
+# The first steps of a fresh Adam have full length whatever the gradient's size. At the 1e-3 of
+# the training from nothing, eleven of them nearly tripled the reconstruction error
+# (docs/choices.md).
 GENTLE = Optimisation(learning_rate=1e-4)
 
 
