@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vqlso.errors import VqlsoError
+from pipeline.terminal import DebugOption, complain, console, one_paragraph
+from pipeline.trees_command import app as trees
 
 if TYPE_CHECKING:
     from pipeline.run_folder import RunFolder
@@ -23,12 +24,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-INTERRUPTED = 130
+app.add_typer(trees, name="trees")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as JSON only.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Continue although configuration or objective changed.")
+]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder.")]
 
 
@@ -51,9 +53,9 @@ def run(
         config = composed(experiment, overrides or [])
         command = ["vqlso", "run", experiment, *(overrides or [])]
         began = time()
-        folder = start(config, command, _progress(as_json or quiet))
+        folder = start(config, command, _progress(as_json or quiet), complain)
         if folder.summary.stat().st_mtime < began:
-            _complain(
+            complain(
                 "This run was finished before, and nothing was computed now. "
                 "For a new one choose another seed=N or out=DIR."
             )
@@ -65,6 +67,7 @@ def run(
 @app.command()
 def resume(
     folder: RunArgument,
+    force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -74,7 +77,7 @@ def resume(
     def go() -> RunFolder:
         from pipeline.experiment import resume as resume_run
 
-        return resume_run(folder, _progress(as_json or quiet))
+        return resume_run(folder, _progress(as_json or quiet), force=force, tell=complain)
 
     _finish(go, as_json, debug)
 
@@ -99,7 +102,7 @@ def list_parts(as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps(listing(), indent=2))
     else:
-        _console().print(listing_table())
+        console().print(listing_table())
 
 
 def main() -> None:
@@ -109,41 +112,25 @@ def main() -> None:
 
 def _finish(go: Callable[[], RunFolder], as_json: bool, debug: bool) -> None:
     """Run a command, show its result, and turn known failures into one paragraph."""
-    try:
+    with one_paragraph(debug):
         # With --json only the summary is printed to stdout, whatever an objective prints.
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             folder = go()
         summary = _summary(folder)
-    except VqlsoError as error:
-        if debug:
-            raise
-        _complain(str(error))
-        raise typer.Exit(error.exit_code) from error
-    except KeyboardInterrupt as error:
-        _complain(str(error) or "Interrupted before anything was made.")
-        raise typer.Exit(INTERRUPTED) from error
     if as_json:
         typer.echo(json.dumps(summary, indent=2))
     else:
         from pipeline.report.table import summary_table
 
         if summary:
-            _console().print(summary_table(summary))
-        _console().print(f"Report: {folder.report}", soft_wrap=True)
+            console().print(summary_table(summary))
+        if summary.get("smoke_test"):
+            console().print("A smoke test (size=tiny): these figures mean nothing.")
+        console().print(f"Report: {folder.report}", soft_wrap=True)
 
 
 def _summary(folder: RunFolder) -> dict[str, Any]:
     return folder.read_json(folder.summary.name) if folder.summary.is_file() else {}
-
-
-def _complain(message: str) -> None:
-    typer.secho(f"vqlso: {message}", err=True, fg=typer.colors.RED)
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console()
 
 
 def _progress(silent: bool) -> Any:

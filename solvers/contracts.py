@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from vqlso.contracts import Surrogate
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from solvers.trees import TreeEnsemble
 
 
@@ -22,3 +24,11 @@ class TreeSurrogate(Surrogate, Protocol):
 
     def importance(self, measure: str) -> NDArray[np.float64]:
         """(cells,) how much each flattened cell matters to the fit, by a named measure."""
+
+
+@runtime_checkable
+class SavedSurrogate(Protocol):
+    """What a surrogate may offer beside `TreeSurrogate`: a file of its trees in every round."""
+
+    def save(self, path: Path) -> None:
+        """Write the fitted trees as text."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.contracts import TreeSurrogate
-from solvers.trees import Limits, Maximum, maximize
+from solvers.contracts import SavedSurrogate, TreeSurrogate
+from solvers.trees import Limits, Optimum, maximize
 from solvers.trees.backends import backend as backend_named
 from vqlso.archive import Archive
 from vqlso.errors import SolverError, VerificationError
@@ -18,7 +19,10 @@ from vqlso.records import Proposal, Scores
 from vqlso.spaces import CodeGrid
 from vqlso.training.weighting import rank_weights
 
-TOLERANCE = 1e-6  # relative, between the optimiser's claim and the surrogate's own prediction
+# Between the optimiser's claim and the surrogate's own prediction: a share of the scores' range,
+# since only that tells good codes from bad ones, beside the rounding of scores far from zero.
+TOLERANCE = 1e-6
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class SurrogateSolver:
         *,
         free_cells: FreeCells = FreeCells(),
         references: Literal["uniform", "weighted"] = "uniform",
-        backend: str = "highs",
+        backend: str = "auto",
         limits: Limits = Limits(),
         seed: int = 0,
     ) -> None:
@@ -153,7 +157,7 @@ class SurrogateSolver:
         parents = np.array([self._draw_reference(int(id_)) for id_ in ids], dtype=np.int64)
         references = self._z[parents]
         maxima = [self._maximise(reference, cells) for reference in references]
-        z = np.stack([maximum.z.reshape(self.space.shape) for maximum in maxima])
+        z = np.stack([m.z.reshape(self.space.shape) for m in maxima]).astype(np.int64)
         self._next_id += n
         return Proposal(
             ids=ids,
@@ -172,6 +176,11 @@ class SurrogateSolver:
             details=_details(maxima, cells, fit_seconds),
         )
 
+    def save_surrogate(self, path: Path) -> None:
+        """Write the trees behind the last proposal, where the surrogate can be saved."""
+        if isinstance(self.surrogate, SavedSurrogate):
+            self.surrogate.save(path)
+
     def _refit(self) -> float:
         if not self._stale:
             return 0.0
@@ -185,7 +194,7 @@ class SurrogateSolver:
             return int(rng.integers(self._training_rows))
         return int(rng.choice(len(self._y), p=rank_weights(self._y)))
 
-    def _maximise(self, reference: NDArray[np.int64], cells: NDArray[np.int64]) -> Maximum:
+    def _maximise(self, reference: NDArray[np.int64], cells: NDArray[np.int64]) -> Optimum:
         return maximize(
             self.surrogate.ensemble(),
             free=cells,
@@ -196,12 +205,13 @@ class SurrogateSolver:
         )
 
     def _verified_predictions(
-        self, z: NDArray[np.int64], maxima: list[Maximum]
+        self, z: NDArray[np.int64], maxima: list[Optimum]
     ) -> NDArray[np.float64]:
         """What the fitted library itself predicts; nothing the optimiser claims is trusted."""
         predicted = self.surrogate.predict(z)
-        for value, maximum in zip(predicted, maxima, strict=True):
-            if abs(value - maximum.value) > TOLERANCE * max(1.0, abs(value)):
+        allowed = TOLERANCE * np.ptp(self._y) + ROUNDING * np.abs(predicted)
+        for value, maximum, most in zip(predicted, maxima, allowed, strict=True):
+            if abs(value - maximum.value) > most:
                 raise VerificationError(
                     f"Backend '{maximum.backend}' claims {maximum.value!r}, but the surrogate "
                     f"predicts {value!r} at the same codes. Use another solver.backend and "
@@ -230,7 +240,7 @@ def code_counts(z: NDArray[np.int64], categories: int) -> NDArray[np.float64]:
     return counts.reshape(cells, categories).astype(np.float64)
 
 
-def _details(maxima: list[Maximum], cells: NDArray[np.int64], fit_seconds: float) -> dict[str, Any]:
+def _details(maxima: list[Optimum], cells: NDArray[np.int64], fit_seconds: float) -> dict[str, Any]:
     return {
         "free_cells": cells.tolist(),
         "backend": sorted({maximum.backend for maximum in maxima}),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from time import perf_counter
@@ -25,6 +28,10 @@ class LightGBMSurrogate:
     at least 20 samples a leaf (depth 2 allows 4 leaves already). What the paper leaves open is
     LightGBM's default, but for the settings that make a fit repeatable. One thread: two on cores
     that a training keeps busy have been measured 64 times slower than on free ones.
+
+    LightGBM keeps labels as float32 and bounds what it learns by absolute constants, so it learns
+    nothing of scores around 1e9 or of differences of 1e-6. Trees are therefore fitted to scores
+    of mean 0 and deviation 1. Leaves and predictions are on the scores' own scale.
 
     Args:
         categories: K, codes lie in 0..K-1.
@@ -67,7 +74,8 @@ class LightGBMSurrogate:
             "force_row_wise": True,
             "verbosity": -1,
         }
-        self._booster: Any = None
+        self._booster: Any = None  # its leaves lack the mean
+        self._mean = 0.0
         self._ensemble: TreeEnsemble | None = None
 
     def fit(
@@ -99,16 +107,22 @@ class LightGBMSurrogate:
             raise SolverError("Scores must be finite: leave failed evaluations out of the fit.")
         if weight is not None and np.shape(weight) != y.shape:
             raise SolverError(f"{len(y)} samples need as many weights; got {np.shape(weight)}.")
+        self._mean, deviation = _location_and_scale(y, weight)
         data = lightgbm.Dataset(
-            codes, y, weight=weight, categorical_feature=list(range(codes.shape[1]))
+            codes,
+            (y - self._mean) / deviation,
+            weight=weight,
+            categorical_feature=list(range(codes.shape[1])),
         )
         self._booster = lightgbm.train(self._parameters, data, num_boost_round=self.trees)
+        for tree, leaf, value in _leaves(self._booster):
+            self._booster.set_leaf_output(tree, leaf, value * deviation)
         self._ensemble = None
         r2 = _r2(y, self.predict(z), weight)
         return FitReport(perf_counter() - began, len(y), {"r2": r2})
 
     def predict(self, z: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(n, h, w) or (n, cells) codes -> (n,) float64, by LightGBM itself.
+        """(n, h, w) or (n, cells) codes -> (n,) float64, by LightGBM itself but for the mean.
 
         Raises:
             SolverError: before a fit, or as `fit`.
@@ -119,12 +133,17 @@ class LightGBMSurrogate:
             raise SolverError(
                 f"Fitted to {booster.num_feature()} cells; got latents of {codes.shape[1]}."
             )
-        return np.asarray(booster.predict(codes, num_threads=self.threads), dtype=np.float64)
+        centred = booster.predict(codes, num_threads=self.threads)
+        return np.asarray(centred, dtype=np.float64) + self._mean
 
     def ensemble(self) -> TreeEnsemble:
-        """The fitted trees as neutral arrays, read once per fit."""
+        """The fitted trees as neutral arrays, read once per fit.
+
+        The mean is their base, added last as in `predict`: the two agree to the last bit.
+        """
         if self._ensemble is None:
-            self._ensemble = TreeEnsemble.from_lightgbm(self._fitted(), categories=self.categories)
+            trees = TreeEnsemble.from_lightgbm(self._fitted(), categories=self.categories)
+            self._ensemble = replace(trees, base=self._mean, base_last=True)
         return self._ensemble
 
     def importance(self, measure: str = "gain") -> NDArray[np.float64]:
@@ -141,9 +160,17 @@ class LightGBMSurrogate:
         return np.asarray(importance, dtype=np.float64)
 
     def save(self, path: Path) -> None:
-        """Write the model as LightGBM text, by a temporary name so that it is never half there."""
+        """Write the model as LightGBM text, by a temporary name so that it is never half there.
+
+        LightGBM's text has no base: the leaves of the last tree carry the mean. Added there it
+        is rounded once, so that the text predicts what `predict` does but for that rounding.
+        """
+        whole = lightgbm.Booster(model_str=self._fitted().model_to_string())
+        last = whole.num_trees() - 1
+        for tree, leaf, value in _leaves(whole, first=last):
+            whole.set_leaf_output(tree, leaf, value + self._mean)
         temporary = path.with_name(path.name + ".part")
-        temporary.write_text(self._fitted().model_to_string(), encoding="utf-8")
+        temporary.write_text(whole.model_to_string(), encoding="utf-8")
         temporary.replace(path)
 
     def _fitted(self) -> Any:
@@ -162,6 +189,24 @@ class LightGBMSurrogate:
         if z.size and (z.min() < 0 or z.max() >= self.categories):
             raise SolverError(f"Codes lie in 0..{self.categories - 1}; got {z.min()}..{z.max()}.")
         return z.reshape(len(z), prod(z.shape[1:])).astype(np.float32)
+
+
+def _location_and_scale(
+    y: NDArray[np.float64], weight: NDArray[np.float64] | None
+) -> tuple[float, float]:
+    """Mean and standard deviation; 1 instead of a deviation that rounding alone could make."""
+    mean = float(np.average(y, weights=weight))
+    deviation = float(np.sqrt(np.average((y - mean) ** 2, weights=weight)))
+    rounding = 4 * np.finfo(np.float64).eps * np.abs(y).max()
+    return mean, deviation if deviation > rounding else 1.0
+
+
+def _leaves(booster: Any, first: int = 0) -> Iterator[tuple[int, int, float]]:
+    """Tree, leaf and value of every leaf from tree `first` on."""
+    counts = re.findall(r"^num_leaves=(\d+)$", booster.model_to_string(), re.MULTILINE)
+    for tree in range(first, len(counts)):
+        for leaf in range(int(counts[tree])):
+            yield tree, leaf, booster.get_leaf_output(tree, leaf)
 
 
 def _r2(

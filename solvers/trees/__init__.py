@@ -1,16 +1,45 @@
-"""Exact maximisation of fitted tree ensembles over categorical cells, usable without images."""
+"""Exact optimisation of fitted tree ensembles over mixed features, usable without images."""
 
-from solvers.trees.backends.contract import UNLIMITED, Backend, BackendResult, Limits
+from solvers.trees.backends.contract import (
+    UNLIMITED,
+    Backend,
+    BackendResult,
+    InfeasibleError,
+    Limits,
+    Task,
+    UnsupportedError,
+)
+from solvers.trees.constraints import Constraint, Equal, Forbidden, HammingBall, Linear
 from solvers.trees.ensemble import TreeEnsemble
-from solvers.trees.maximize import Maximum, maximize, replay
+from solvers.trees.features import Categorical, Continuous, Feature, Integer
+from solvers.trees.maximize import Optimum, Solution, maximize, minimize, replay
+from solvers.trees.terms import DistanceTerm, LinearTerm, PairTerm, Term
 
 __all__ = [
     "UNLIMITED",
     "Backend",
     "BackendResult",
+    "Categorical",
+    "Constraint",
+    "Continuous",
+    "DistanceTerm",
+    "Equal",
+    "Feature",
+    "Forbidden",
+    "HammingBall",
+    "InfeasibleError",
+    "Integer",
     "Limits",
-    "Maximum",
+    "Linear",
+    "LinearTerm",
+    "Optimum",
+    "PairTerm",
+    "Solution",
+    "Task",
+    "Term",
     "TreeEnsemble",
+    "UnsupportedError",
     "maximize",
+    "minimize",
     "replay",
 ]

@@ -2,7 +2,8 @@
 
 V. V. Mišić, Optimization of Tree Ensembles, Operations Research 68(5), 2020, problem (2): binary
 x[cell, label] choose a label per free cell, continuous y[tree, leaf] the leaf that this activates.
-The y need not be integer: with x fixed, the split constraints leave one leaf per tree.
+The y need not be integer: with x fixed, the split constraints leave one leaf per tree. What terms
+and constraints add is stated by `solvers.trees.side_formulation`.
 """
 
 from __future__ import annotations
@@ -12,109 +13,83 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.trees.programme import Programme, ProgrammeBuilder
 from solvers.trees.reduced import LabelSet, ReducedEnsemble, ReducedTree
+from solvers.trees.side_formulation import add_sides
 
 
 @dataclass(frozen=True, eq=False)
 class LeafFormulation:
-    """max objective @ v + offset subject to row_lower <= A v <= row_upper and 0 <= v <= 1.
+    """The programme, and where in its columns the answer stands.
 
     Attributes:
-        objective: (columns,) float64.
-        offset: what every solution contributes.
-        n_binary: the first columns are the binary x, cell by cell; the rest the continuous y.
+        programme: to maximise.
         first_label: (t + 1,) column where each free cell's labels begin.
-        row_start, column, coefficient: A by rows (CSR): (rows + 1,), (nonzeros,), (nonzeros,).
-        row_lower, row_upper: (rows,) float64.
+        numbers: cell -> column of its number, for cells whose number matters.
     """
 
-    objective: NDArray[np.float64]
-    offset: float
-    n_binary: int
+    programme: Programme
     first_label: NDArray[np.int64]
-    row_start: NDArray[np.int64]
-    column: NDArray[np.int64]
-    coefficient: NDArray[np.float64]
-    row_lower: NDArray[np.float64]
-    row_upper: NDArray[np.float64]
+    numbers: dict[int, int]
 
     @classmethod
     def of(cls, reduced: ReducedEnsemble) -> LeafFormulation:
         """The formulation of `reduced`."""
-        rows = _Rows(reduced)
-        for cell in range(len(reduced.unary)):
-            rows.one_label(cell)
-        first_leaf = int(rows.first_label[-1])
+        first_label = np.cumsum([0, *reduced.n_labels])
+        builder = ProgrammeBuilder(reduced.constant)
+        for unary in reduced.unary:
+            labels = builder.columns(unary, integer=True)
+            builder.row(labels, np.ones(len(labels)), 1.0, 1.0)  # (2e)
+        trees = _TreeRows(reduced, builder, first_label)
         for tree in reduced.trees:
-            rows.tree(tree, first_leaf)
-            first_leaf += len(tree.values)
-        leaf_values = [value for tree in reduced.trees for value in tree.values]
-        return cls(
-            objective=np.concatenate([*reduced.unary, np.array(leaf_values)]),
-            offset=reduced.constant,
-            n_binary=int(rows.first_label[-1]),
-            first_label=rows.first_label,
-            row_start=np.cumsum([0, *map(len, rows.columns)]),
-            column=np.concatenate(rows.columns),
-            coefficient=np.concatenate(rows.coefficients),
-            row_lower=np.array(rows.lower),
-            row_upper=np.array(rows.upper),
-        )
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Numbers of columns, binary columns, rows and nonzeros."""
-        return {
-            "columns": len(self.objective),
-            "binaries": self.n_binary,
-            "rows": len(self.row_lower),
-            "nonzeros": len(self.column),
-        }
+            trees.add(tree)
+        numbers = add_sides(reduced, builder, first_label)
+        return cls(builder.build(), first_label, numbers)
 
     def labels(self, solution: NDArray[np.float64]) -> NDArray[np.int64]:
         """(columns,) a solution -> (t,) the label it chooses for each free cell."""
         cells = zip(self.first_label[:-1], self.first_label[1:], strict=True)
         return np.array([np.argmax(solution[start:end]) for start, end in cells], dtype=np.int64)
 
+    def number(self, solution: NDArray[np.float64]) -> dict[int, float]:
+        """(columns,) a solution -> the number of each cell whose number matters."""
+        return {cell: float(solution[column]) for cell, column in self.numbers.items()}
 
-class _Rows:
-    """Collects the rows; one method per family of constraints."""
 
-    def __init__(self, reduced: ReducedEnsemble) -> None:
+class _TreeRows:
+    """The rows of trees."""
+
+    def __init__(
+        self,
+        reduced: ReducedEnsemble,
+        builder: ProgrammeBuilder,
+        first_label: NDArray[np.int64],
+    ) -> None:
         self._reduced = reduced
-        self.first_label = np.cumsum([0, *reduced.n_labels])
-        self.columns: list[NDArray[np.int64]] = []
-        self.coefficients: list[NDArray[np.float64]] = []
-        self.lower: list[float] = []
-        self.upper: list[float] = []
+        self._builder = builder
+        self._first_label = first_label
         self._choices: dict[LabelSet, tuple[NDArray[np.int64], float, float]] = {}
 
-    def one_label(self, cell: int) -> None:
-        """sum_j x[cell, j] = 1 (2e)."""
-        columns = np.arange(self.first_label[cell], self.first_label[cell + 1])
-        self._append(columns, np.ones(len(columns)), 1.0, 1.0)
-
-    def tree(self, tree: ReducedTree, first_leaf: int) -> None:
+    def add(self, tree: ReducedTree) -> None:
         """One active leaf (2b), on the side of each split that its cell's label is on (2c, 2d).
 
         Equation (2b) has a 1 on its right where here is x[domain]: the tree's other leaves
         depend on the root's cell alone and have become unary terms.
         """
-        self._leaves_within(first_leaf, 0, len(tree.values), tree.domain, equal=True)
+        leaves = self._builder.columns(np.array(tree.values))
+        self._within(leaves, tree.domain, equal=True)
         for split in tree.splits:
-            self._leaves_within(first_leaf, split.first, split.middle, split.left)
-            self._leaves_within(first_leaf, split.middle, split.end, split.right)
+            self._within(leaves[split.first : split.middle], split.left)
+            self._within(leaves[split.middle : split.end], split.right)
 
-    def _leaves_within(
-        self, first_leaf: int, start: int, end: int, labels: LabelSet, *, equal: bool = False
-    ) -> None:
-        """sum of the leaves start..end-1 <= (or =) sum of x over the labels."""
-        if start == end:
+    def _within(self, leaves: NDArray[np.int64], labels: LabelSet, *, equal: bool = False) -> None:
+        """sum of the leaves <= (or =) sum of x over the labels."""
+        if not leaves.size:
             return
         columns, coefficient, right = self._choice(labels)
-        self._append(
-            np.concatenate([np.arange(first_leaf + start, first_leaf + end), columns]),
-            np.concatenate([np.ones(end - start), np.full(len(columns), -coefficient)]),
+        self._builder.row(
+            np.concatenate([leaves, columns]),
+            np.concatenate([np.ones(len(leaves)), np.full(len(columns), -coefficient)]),
             right if equal else -np.inf,
             right,
         )
@@ -129,19 +104,7 @@ class _Rows:
         if known is None:
             members = self._reduced.members(labels)
             direct = 2 * members.sum() <= len(members)
-            columns = self.first_label[labels.cell] + np.flatnonzero(members == direct)
+            columns = self._first_label[labels.cell] + np.flatnonzero(members == direct)
             known = (columns, 1.0, 0.0) if direct else (columns, -1.0, 1.0)
             self._choices[labels] = known
         return known
-
-    def _append(
-        self,
-        columns: NDArray[np.int64],
-        coefficients: NDArray[np.float64],
-        lower: float,
-        upper: float,
-    ) -> None:
-        self.columns.append(columns)
-        self.coefficients.append(coefficients)
-        self.lower.append(lower)
-        self.upper.append(upper)

@@ -1,56 +1,101 @@
-"""The exact maximiser of a tree ensemble over a few free cells: reduce, solve, verify."""
+"""The exact optimiser of a tree ensemble over a few free cells: state, solve, verify."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from solvers.trees.backends import backend as backend_named
-from solvers.trees.backends.contract import UNLIMITED, Backend, BackendResult, Limits
+from solvers.trees.backends.contract import (
+    UNLIMITED,
+    Backend,
+    BackendResult,
+    InfeasibleError,
+    Limits,
+    Task,
+)
+from solvers.trees.conflict import conflict
+from solvers.trees.constraints import Constraint
 from solvers.trees.ensemble import TreeEnsemble
 from solvers.trees.instance import Instance
-from solvers.trees.reduced import ReducedEnsemble
-from solvers.trees.reduction import reduce, without_dominated
-from solvers.trees.verification import verify
+from solvers.trees.storage import load
+from solvers.trees.terms import Term
+from solvers.trees.ties import preferred
+from solvers.trees.verification import MISS, Truth, false_claim, verify
 from vqlso.errors import SolverError
 from vqlso.records import SolveStatus
 
 
 @dataclass(frozen=True, eq=False)
-class Maximum:
-    """Codes of highest prediction, and what is known about them.
+class Solution:
+    """A point.
 
     Attributes:
-        z: (n_features,) int64 codes.
-        value: the ensemble's own prediction at z.
-        bound: no codes predict more; at least `value`.
-        status: OPTIMAL if proven, FEASIBLE if a limit came first.
+        z: (n_features,) int64 if the reference was given in integers, else float64.
+        value: the objective there: the prediction plus all terms.
+        prediction: the ensemble's own prediction there.
+    """
+
+    z: NDArray[np.int64] | NDArray[np.float64]
+    value: float
+    prediction: float
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """The best points, and what is known about them.
+
+    Attributes:
+        solutions: distinct, best first; at least one, at most k.
+        bound: no point has a better objective; equal to the best value, but for rounding, if
+            the status is OPTIMAL.
+        status: OPTIMAL if the solutions are proven to be the best ones, FEASIBLE if a limit came
+            first, UNPROVEN from a heuristic.
         seconds: wall-clock time, all in all.
         build_seconds: the part of it before the backend began to search.
         nodes: of the branch-and-bound tree; None if the backend does not say.
         backend: who solved it.
+        note: why it was not the one that was asked for; empty if it was.
         sizes: of the instance and its formulation, by name.
+        certificate: the file with the proof, if one was asked for.
     """
 
-    z: NDArray[np.int64]
-    value: float
+    solutions: tuple[Solution, ...]
     bound: float
     status: SolveStatus
     seconds: float
     build_seconds: float
     nodes: int | None
     backend: str
+    note: str = ""
     sizes: Mapping[str, int] = field(default_factory=dict)
+    certificate: Path | None = None
+
+    @property
+    def z(self) -> NDArray[np.int64] | NDArray[np.float64]:
+        """(n_features,) the best point."""
+        return self.solutions[0].z
+
+    @property
+    def value(self) -> float:
+        """The objective at z: the prediction plus all terms."""
+        return self.solutions[0].value
+
+    @property
+    def prediction(self) -> float:
+        """The ensemble's own prediction at z."""
+        return self.solutions[0].prediction
 
     @property
     def gap(self) -> float:
-        """What a better point could gain at most; 0 or rounding if optimal."""
-        return self.bound - self.value
+        """By how much a better point could beat z at most; 0 or rounding if optimal."""
+        return abs(self.bound - self.value)
 
 
 def maximize(
@@ -58,125 +103,291 @@ def maximize(
     *,
     free: ArrayLike,
     reference: ArrayLike,
-    backend: str | Backend = "highs",
+    backend: str | Backend = "auto",
+    k: int = 1,
+    allowed: Mapping[int, Iterable[float]] | None = None,
+    terms: Sequence[Term] = (),
+    constraints: Sequence[Constraint] = (),
+    incumbent: ArrayLike | None = None,
     preference: NDArray[np.float64] | None = None,
     limits: Limits = UNLIMITED,
     failures: Path | None = None,
-) -> Maximum:
-    """Codes that maximise the ensemble's prediction, equal to the reference's but for free cells.
+    certificate: Path | None = None,
+) -> Optimum:
+    """Points that maximise prediction plus terms, equal to the reference's but for free features.
 
-    Many codes may predict the same: among those that the optimum leaves open, a cell keeps the
-    reference's code if it is one of them, and takes the most preferred otherwise.
+    Many points may have the same objective. Without terms and constraints, a feature keeps the
+    reference's value if that changes no leaf, and takes the most preferred code otherwise.
 
     Args:
-        ensemble: over n_features cells of known categories.
-        free: (t,) distinct cells that may change, 1 <= t <= n_features.
-        reference: (n_features,) integer codes in 0..K-1. Where a limit stops the search early
-            the answer is never worse than the reference.
+        ensemble: over n_features features of known kinds.
+        free: (t,) distinct features that may change, 1 <= t <= n_features.
+        reference: (n_features,) codes and numbers; NaN for a fixed feature that is missing. An
+            array of integers makes numeric features whole numbers, and the solutions integers.
+            Where it satisfies the constraints, the answer is never worse.
         backend: a name from `solvers.trees.backends`, or a backend with settings of its own.
+        k: how many distinct best points. Of the numbers in an interval between thresholds only
+            one counts.
+        allowed: feature -> the only values that a free one may take.
+        terms: from `solvers.trees.terms`, added to the prediction.
+        constraints: from `solvers.trees.constraints`, which all hold at the solutions.
+        incumbent: (n_features,) a good point that is known, to start from.
         preference: (n_features, K) weights of the codes, such as how often each occurs in its
             cell in the data, which makes for better images at the same prediction.
         limits: when to stop without a proof.
         failures: folder for the instances of false claims; by default a new temporary one.
+        certificate: file to write a proof to, of the bound on the best point, which
+            `solvers.trees.certificate_checker` checks without any engine.
 
     Raises:
-        SolverError: an instance that makes no sense, an unknown backend, or its failure.
+        InfeasibleError: no point satisfies the constraints; the message says which contradict.
+        UnsupportedError: a certificate is asked for where none can be written.
+        SolverError: an instance that makes no sense, an unknown backend, or its failure; no
+            certificate was found.
         VerificationError: the backend's claim is false.
     """
     began = perf_counter()
-    instance = Instance.checked(ensemble, free, reference)
-    _check_preference(preference, ensemble)
-    engine = backend_named(backend) if isinstance(backend, str) else backend
-    name = backend if isinstance(backend, str) else type(backend).__name__
-    reduced = without_dominated(reduce(ensemble, instance.free, instance.reference))
-    reduce_seconds = perf_counter() - began
+    _check_terms(ensemble, terms)
+    instance = Instance.checked(
+        ensemble.exact,
+        free,
+        reference,
+        allowed=allowed,
+        terms=terms,
+        constraints=constraints,
+    )
+    asked = backend, k, incumbent, preference, limits, failures
+    result, points = _certified(instance, *asked, certificate=certificate, minimised=False)
+    dtype = np.asarray(reference).dtype
+    optimum = _optimum(ensemble, instance, result, points, dtype, 1.0, began)
+    return replace(optimum, certificate=certificate)
 
-    standardised, size = reduced.standardised()
-    claim = engine.solve(standardised, limits)
-    result = replace(
-        claim,
-        value=reduced.constant + size * claim.value,
-        bound=reduced.constant + size * claim.bound,
-    )
 
-    reference_value = float(ensemble.predict(instance.reference[None])[0])
-    z, value = instance.reference, -np.inf
-    if result.labels is not None:
-        z = _codes(instance, reduced, result.labels, preference)
-        value = float(ensemble.predict(z[None])[0])
-    verify(
-        instance,
-        result,
-        predicted=value,
-        reference_value=reference_value,
-        spread=reduced.spread,
-        backend=name,
-        failures=failures,
+def minimize(
+    ensemble: TreeEnsemble,
+    *,
+    free: ArrayLike,
+    reference: ArrayLike,
+    backend: str | Backend = "auto",
+    k: int = 1,
+    allowed: Mapping[int, Iterable[float]] | None = None,
+    terms: Sequence[Term] = (),
+    constraints: Sequence[Constraint] = (),
+    incumbent: ArrayLike | None = None,
+    preference: NDArray[np.float64] | None = None,
+    limits: Limits = UNLIMITED,
+    failures: Path | None = None,
+    certificate: Path | None = None,
+) -> Optimum:
+    """As `maximize`, but for the points of lowest prediction plus terms.
+
+    `Optimum.bound` is a lower bound, and the solutions come lowest first.
+    """
+    began = perf_counter()
+    _check_terms(ensemble, terms)
+    instance = Instance.checked(
+        ensemble.exact_negated,
+        free,
+        reference,
+        allowed=allowed,
+        terms=[term.negated() for term in terms],
+        constraints=constraints,
     )
-    if reference_value > value:
-        z, value = instance.reference, reference_value
-    return Maximum(
-        z=z,
-        value=value,
-        bound=max(value, min(result.bound, reduced.upper_bound())),
-        status=result.status,
-        seconds=perf_counter() - began,
-        build_seconds=reduce_seconds + result.build_seconds,
-        nodes=result.nodes,
-        backend=name,
-        sizes=_sizes(reduced, result),
-    )
+    asked = backend, k, incumbent, preference, limits, failures
+    result, points = _certified(instance, *asked, certificate=certificate, minimised=True)
+    dtype = np.asarray(reference).dtype
+    optimum = _optimum(ensemble, instance, result, points, dtype, -1.0, began)
+    return replace(optimum, certificate=certificate)
 
 
 def replay(
-    path: Path | str, *, backend: str | Backend = "highs", limits: Limits = UNLIMITED
-) -> Maximum:
+    path: Path | str,
+    *,
+    backend: str | Backend = "auto",
+    k: int = 1,
+    limits: Limits = UNLIMITED,
+) -> Optimum:
     """Solve an instance again that was saved because a backend's claim about it was false.
+
+    What was to be minimised is saved with its sign changed.
 
     Raises:
         SolverError: the file holds no instance; and as `maximize`.
     """
-    instance = Instance.load(Path(path))
-    return maximize(
-        instance.ensemble,
-        free=instance.free,
-        reference=instance.reference,
-        backend=backend,
-        limits=limits,
+    began = perf_counter()
+    instance = load(Path(path))
+    result, points = _solved(instance, backend, k, None, None, limits, None)
+    return _optimum(
+        instance.ensemble, instance, result, points, instance.reference.dtype, 1.0, began
     )
 
 
-def _check_preference(preference: NDArray[np.float64] | None, ensemble: TreeEnsemble) -> None:
+def _check_terms(ensemble: TreeEnsemble, terms: Sequence[Term]) -> None:
+    if terms and not ensemble.transform.is_identity:
+        raise SolverError(
+            f"The model's prediction is a transform ({ensemble.transform.shape}) of the sum of its "
+            "leaves, so that terms cannot be added to it: add them to the sum, by passing "
+            "`ensemble.untransformed()`."
+        )
+
+
+def _certified(
+    instance: Instance, *arguments: Any, certificate: Path | None, minimised: bool
+) -> tuple[BackendResult, NDArray[np.float64]]:
+    """As `_solved`, with a certificate of the best point."""
+    if certificate is None:
+        return _solved(instance, *arguments)
+    # Compiled code comes with it.
+    from solvers.trees.certificate import check_certifiable, write_certificate
+
+    check_certifiable(instance)
+    result, points = _solved(instance, *arguments)
+    bound = -np.inf if result.status is SolveStatus.OPTIMAL else result.bound
+    write_certificate(instance, points[0], certificate, bound=bound, minimised=minimised)
+    return result, points
+
+
+def _solved(
+    instance: Instance,
+    backend: str | Backend,
+    k: int,
+    incumbent: ArrayLike | None,
+    preference: NDArray[np.float64] | None,
+    limits: Limits,
+    failures: Path | None,
+) -> tuple[BackendResult, NDArray[np.float64]]:
+    """A verified result, and its points (m, n_features), never worse than what was known."""
+    if k < 1:
+        raise SolverError(f"At least one solution must be asked for; got k={k}.")
+    _check_preference(preference, instance)
+    engine = backend_named(backend) if isinstance(backend, str) else backend
+    name = backend if isinstance(backend, str) else type(backend).__name__
+    start, known = _start(instance, incumbent)
+    try:
+        result = engine.solve(Task(instance, k, limits, start))
+    except InfeasibleError as error:
+        if start is not None or not instance.constraints:
+            fault = "finds no point where there is one"
+            raise false_claim(instance, fault, backend=name, failures=failures) from error
+        raise InfeasibleError(conflict(instance, engine)) from error
+    result = replace(result, solved_by=result.solved_by or name)
+    points = np.repeat(instance.reference[None], len(result.points), axis=0)
+    points[:, instance.free] = result.points
+    if any(instance.choices(z) is None for z in points):
+        fault = "returns a point that the features cannot take"
+        raise false_claim(instance, fault, backend=result.solved_by, failures=failures)
+    truth = _truth(instance, points, known)
+    verify(instance, result, truth, backend=result.solved_by, failures=failures)
+    points = points[np.argsort(-truth.objectives, kind="stable")]
+    if start is not None and truth.objectives.max(initial=-np.inf) < known:
+        points = _led_by(start, points, instance)[:k]
+    if not len(points):
+        raise SolverError(
+            f"Backend '{result.solved_by}' found no point that satisfies the constraints within "
+            "the limits: allow more, or give an incumbent that satisfies them."
+        )
+    if k == 1:
+        points = preferred(instance, points[0], preference)[None]
+    return result, points
+
+
+def _start(
+    instance: Instance, incumbent: ArrayLike | None
+) -> tuple[NDArray[np.float64] | None, float]:
+    """The better of the incumbent and the reference that is feasible, and its objective."""
+    candidates = [instance.reference]
+    if incumbent is not None:
+        candidates.append(_checked_incumbent(instance, incumbent))
+    # Without any tolerance: a backend that is stricter than us would be called a liar.
+    feasible = [
+        z for z in candidates if instance.choices(z) is not None and instance.violation(z) == 0
+    ]
+    if not feasible:
+        return None, -np.inf
+    objectives = _objectives(instance, np.array(feasible))
+    best = int(np.argmax(objectives))
+    return feasible[best], float(objectives[best])
+
+
+def _checked_incumbent(instance: Instance, incumbent: ArrayLike) -> NDArray[np.float64]:
+    given = np.asarray(incumbent, dtype=np.float64)
+    if given.shape != instance.reference.shape or instance.choices(given) is None:
+        raise SolverError(
+            "The incumbent is no point of the instance: it must equal the reference outside the "
+            "free features, and take values that they can take."
+        )
+    if instance.violation(given) > MISS:
+        raise SolverError("The incumbent misses a constraint.")
+    return given
+
+
+def _truth(instance: Instance, points: NDArray[np.float64], known: float) -> Truth:
+    violations = np.array([instance.violation(z) for z in points])
+    magnitude = max(map(instance.magnitude, points), default=0.0)
+    return Truth(_objectives(instance, points), violations, known, magnitude)
+
+
+def _objectives(instance: Instance, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    predictions = instance.ensemble.predict(points)
+    pairs = zip(points, predictions.tolist(), strict=True)
+    return np.array([instance.objective(z, prediction) for z, prediction in pairs])
+
+
+def _led_by(
+    start: NDArray[np.float64], points: NDArray[np.float64], instance: Instance
+) -> NDArray[np.float64]:
+    """The start, then the points whose choices are others."""
+    taken = _choices(start, instance)
+    return np.array([start, *(z for z in points if _choices(z, instance) != taken)])
+
+
+def _choices(z: NDArray[np.float64], instance: Instance) -> list[int] | None:
+    choices = instance.choices(z)
+    return None if choices is None else choices.tolist()
+
+
+def _optimum(
+    ensemble: TreeEnsemble,
+    instance: Instance,
+    result: BackendResult,
+    points: NDArray[np.float64],
+    dtype: np.dtype[Any],
+    sign: float,
+    began: float,
+) -> Optimum:
+    """The result in terms of the ensemble that was asked about."""
+    predictions = ensemble.predict(points)
+    if instance.terms:
+        values = (sign * _objectives(instance, points)).tolist()
+        bound = sign * result.bound
+    else:
+        values = predictions.tolist()
+        bound = float(ensemble.transform(sign * result.bound))
+    typed = points.astype(np.int64) if np.issubdtype(dtype, np.integer) else points
+    return Optimum(
+        solutions=tuple(
+            Solution(z, float(value), float(prediction))
+            for z, value, prediction in zip(typed, values, predictions, strict=True)
+        ),
+        bound=sign * max(sign * bound, sign * values[0]),
+        status=result.status,
+        seconds=perf_counter() - began,
+        build_seconds=result.build_seconds,
+        nodes=result.nodes,
+        backend=result.solved_by,
+        note=result.note,
+        sizes=result.sizes,
+    )
+
+
+def _check_preference(preference: NDArray[np.float64] | None, instance: Instance) -> None:
     if preference is None:
         return
-    expected = (ensemble.n_features, max(ensemble.categories or (0,)))
+    categories = instance.ensemble.categories
+    if categories is None:
+        raise SolverError("Preferences are of codes, but some features are no codes.")
+    expected = (len(categories), max(categories))
     if np.shape(preference) != expected:
         raise SolverError(
             f"Preferences are one per cell and code, shape {expected}; got {np.shape(preference)}."
         )
-
-
-def _codes(
-    instance: Instance,
-    reduced: ReducedEnsemble,
-    labels: NDArray[np.int64],
-    preference: NDArray[np.float64] | None,
-) -> NDArray[np.int64]:
-    """(n_features,) codes of the chosen labels, each the best liked of its class."""
-    z = instance.reference.copy()
-    for cell, codes, label in zip(instance.free, reduced.codes, labels, strict=True):
-        members = codes[label]
-        if z[cell] in members:
-            continue
-        best = 0 if preference is None else int(np.argmax(preference[cell, members]))
-        z[cell] = members[best]
-    return z
-
-
-def _sizes(reduced: ReducedEnsemble, result: BackendResult) -> dict[str, int]:
-    return {
-        "free": len(reduced.unary),
-        "labels": sum(reduced.n_labels),
-        "trees": len(reduced.trees),
-        **result.sizes,
-    }

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import lightgbm
 import numpy as np
 import pytest
@@ -64,7 +66,8 @@ def test_the_ensemble_follows_a_new_fit(data):
 def test_trees_have_the_papers_shape(data, surrogate):
     z, _ = data
     trees = surrogate.ensemble()
-    leaves = trees._leaves(z.reshape(len(z), -1).astype(float))
+    rows = z.reshape(len(z), -1)
+    leaves = np.stack([replace(trees, roots=root[None]).raw(rows) for root in trees.roots], axis=1)
     for tree in range(trees.n_trees):
         _, counts = np.unique(leaves[:, tree], return_counts=True)
         assert len(counts) <= 4, "depth 2 allows 4 leaves"
@@ -113,9 +116,10 @@ def test_the_saved_text_is_the_model(data, surrogate, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["trees.txt"]
     z = data[0][:100]
     flat = z.reshape(100, -1)
-    assert (lightgbm.Booster(model_file=path).predict(flat) == surrogate.predict(z)).all()
+    text = lightgbm.Booster(model_file=path)
+    np.testing.assert_allclose(text.predict(flat), surrogate.predict(z), rtol=1e-14)
     ensemble = TreeEnsemble.from_lightgbm(path.read_text(), categories=K)
-    assert (ensemble.predict(flat) == surrogate.predict(z)).all()
+    assert (ensemble.predict(flat) == text.predict(flat)).all()
 
 
 def test_constant_scores_fit_without_splits(data):
@@ -158,3 +162,24 @@ def test_wrong_data_are_refused(z, y, message):
 def test_other_grids_are_refused(surrogate):
     with pytest.raises(SolverError, match="6 cells"):
         surrogate.predict(np.zeros((1, 4), dtype=int))
+
+
+@pytest.mark.parametrize(("offset", "scale"), [(1e9, 1.0), (0.0, 1e-6), (-3e4, 1e5), (0.0, 1e-30)])
+def test_scores_of_any_scale_are_learnt_alike(data, tmp_path, offset, scale):
+    """LightGBM's labels are float32, and some of its bounds are absolute."""
+    z, y = data
+    ordinary, other = (LightGBMSurrogate(K, trees=60, learning_rate=0.1) for _ in range(2))
+    expected = ordinary.fit(z, y).measures["r2"]
+    assert other.fit(z, offset + scale * y).measures["r2"] == pytest.approx(expected, abs=1e-5)
+    predicted = other.predict(z)
+    rounding = 1e-6 + 4 * np.spacing(abs(offset)) / scale
+    np.testing.assert_allclose((predicted - offset) / scale, ordinary.predict(z), atol=rounding)
+    flat = z.reshape(len(z), -1)
+    assert (other.ensemble().predict(flat) == predicted).all()
+    other.save(tmp_path / "trees.txt")
+    text = lightgbm.Booster(model_file=tmp_path / "trees.txt")
+    np.testing.assert_allclose(text.predict(flat), predicted, rtol=1e-12)
+    maximum = maximize(other.ensemble(), free=[0, 4, 5], reference=z[0].ravel())
+    assert maximum.z[0] % 3 == 0
+    assert maximum.z[4] % 2 == 1
+    assert maximum.z[5] < 4

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from solvers.surrogate_based import FreeCells, SurrogateSolver, code_counts
 from solvers.surrogates.lightgbm import LightGBMSurrogate
 from solvers.testing import SolverCase, answered
-from solvers.trees import Limits, maximize
+from solvers.trees import Limits, Task, maximize
 from solvers.trees.backends import BACKENDS, BackendEntry
 from solvers.trees.backends.contract import BackendResult
 from solvers.trees.backends.enumeration import EnumerationBackend
-from solvers.trees.reduced import ReducedEnsemble
 from vqlso.archive import Archive
 from vqlso.errors import SolverError, VerificationError
 from vqlso.records import Proposal, SolveStatus
@@ -190,18 +189,18 @@ class LyingBackend(EnumerationBackend):
 
     lie: Lie
 
-    def solve(self, reduced: ReducedEnsemble, limits: Limits) -> BackendResult:
-        return self.lie(super().solve(reduced, limits))
+    def solve(self, task: Task) -> BackendResult:
+        return self.lie(super().solve(task))
 
 
 @pytest.mark.parametrize(
     "lie",
     [
-        lambda result: replace(result, value=result.value + 0.1, bound=result.bound + 0.1),
+        lambda result: replace(result, values=result.values + 0.1, bound=result.bound + 0.1),
         lambda result: replace(result, bound=result.bound - 0.1),
         lambda result: replace(result, bound=result.bound + 0.1),
-        lambda result: replace(result, labels=0 * result.labels),
-        lambda result: replace(result, value=float("nan"), bound=float("nan")),
+        lambda result: replace(result, points=0 * result.points),
+        lambda result: replace(result, values=np.nan * result.values, bound=float("nan")),
     ],
     ids=["value", "low bound", "unproven optimum", "point", "nan"],
 )
@@ -213,16 +212,21 @@ def test_a_lying_backend_is_caught(lie: Lie, monkeypatch: pytest.MonkeyPatch) ->
         started(backend="liar").ask(1)
 
 
-def test_a_surrogate_that_predicts_something_else_is_caught() -> None:
-    """The trees that were optimised must be the model that predicts."""
+@pytest.mark.parametrize("scale", [1.0, 1e-7, 1e7])
+def test_a_surrogate_that_predicts_something_else_is_caught(scale: float) -> None:
+    """The trees that were optimised must be the model that predicts, however small its scores."""
 
     class Forked(LightGBMSurrogate):
         def predict(self, z: NDArray[np.int64]) -> NDArray[np.float64]:
-            return super().predict(z) + 1e-3
+            return super().predict(z) + 1e-3 * scale
 
     forked = Forked(SPACE.categories, trees=30, **INTERACTING_TREES)
+    solver = started(surrogate=forked)
+    few = interacting()
+    z, scores = few.latents("first"), scale * few.scores
+    solver.rebase(Archive(np.zeros((1500, 3, 2, 2), dtype=np.uint8), scores, z, "first"))
     with pytest.raises(VerificationError, match="the surrogate predicts"):
-        started(surrogate=forked).ask(1)
+        solver.ask(1)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,18 @@ class BackendEntry:
 
 
 BACKENDS: dict[str, BackendEntry] = {
+    "auto": BackendEntry(
+        "solvers.trees.backends.auto",
+        "AutoBackend",
+        "tables where leaves touch at most three free cells, else highs",
+        "pip install numba highspy",
+    ),
+    "tables": BackendEntry(
+        "solvers.trees.backends.tables",
+        "TablesBackend",
+        "our own branch and bound, for leaves that touch at most three free cells; else highs",
+        "pip install numba",
+    ),
     "highs": BackendEntry(
         "solvers.trees.backends.highs",
         "HighsBackend",
@@ -53,6 +65,30 @@ BACKENDS: dict[str, BackendEntry] = {
         "PyomoBackend",
         "the leaf formulation as a readable Pyomo model, solved by HiGHS or any Pyomo solver",
         "pip install pyomo highspy",
+    ),
+    "cpsat": BackendEntry(
+        "solvers.trees.backends.cpsat",
+        "CpSatBackend",
+        "CP-SAT of OR-Tools, the leaf formulation in clauses, in a process of its own",
+        "pip install ortools",
+    ),
+    "greedy": BackendEntry(
+        "solvers.trees.backends.greedy",
+        "GreedyBackend",
+        "coordinate ascent from several starts: fast, and proves nothing",
+        "pip install numpy",
+    ),
+    "scip": BackendEntry(
+        "solvers.trees.backends.scip",
+        "ScipBackend",
+        "SCIP through PySCIPOpt, the leaf formulation row by row",
+        "pip install pyscipopt",
+    ),
+    "toulbar2": BackendEntry(
+        "solvers.trees.backends.toulbar2",
+        "Toulbar2Backend",
+        "toulbar2, a network of cost tables over at most three cells each",
+        "pip install pytoulbar2",
     ),
     "enumeration": BackendEntry(
         "solvers.trees.backends.enumeration",

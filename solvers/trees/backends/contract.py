@@ -1,4 +1,4 @@
-"""What a backend is: the engine that solves one reduced ensemble."""
+"""What a backend is: the engine that solves an instance."""
 
 from __future__ import annotations
 
@@ -9,9 +9,20 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.trees.reduced import ReducedEnsemble
+from solvers.trees.errors import InfeasibleError, UnsupportedError
+from solvers.trees.instance import Instance
 from vqlso.errors import SolverError
 from vqlso.records import SolveStatus
+
+__all__ = [
+    "UNLIMITED",
+    "Backend",
+    "BackendResult",
+    "InfeasibleError",
+    "Limits",
+    "Task",
+    "UnsupportedError",
+]
 
 
 @dataclass(frozen=True)
@@ -21,19 +32,40 @@ class Limits:
     Attributes:
         nodes: of the branch-and-bound tree; repeatable, unlike a time.
         seconds: of wall-clock time.
+        megabytes: of memory that the backend takes on top of what the process holds already.
     """
 
     nodes: int | None = None
     seconds: float | None = None
+    megabytes: float | None = None
 
     def __post_init__(self) -> None:
         if self.nodes is not None and self.nodes < 0:
             raise SolverError(f"A node limit is a number >= 0 or None; got {self.nodes}.")
-        if self.seconds is not None and not self.seconds > 0:
-            raise SolverError(f"A time limit is a number > 0 or None; got {self.seconds}.")
+        for name in ("seconds", "megabytes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SolverError(f"A limit of {name} is a number > 0 or None; got {value}.")
 
 
 UNLIMITED = Limits()
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a backend is asked for.
+
+    Attributes:
+        instance: what is maximised.
+        k: how many distinct best points, >= 1. Points are distinct if a cell's choice is.
+        limits: when to stop without a proof.
+        start: (n_features,) a known feasible point, if any.
+    """
+
+    instance: Instance
+    k: int = 1
+    limits: Limits = UNLIMITED
+    start: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,31 +73,41 @@ class BackendResult:
     """A backend's claim.
 
     Attributes:
-        labels: (t,) the label of each free cell; None if a limit came before any solution.
-        value: what the backend says the ensemble predicts there; -inf without a solution.
-        bound: no choice of labels has a higher value; inf where nothing is known.
-        status: OPTIMAL if the bound was proven to be reached, else FEASIBLE.
+        points: (m, t) float64, the values of the free cells, best first; m < k if there are no
+            more, or a limit came first.
+        values: (m,) what the backend says the objective is there.
+        bound: no point has a higher objective; inf where nothing is known.
+        spread: no two points' objectives differ by more: what is rounding depends on it.
+        status: OPTIMAL if the points are proven to be the m best, FEASIBLE if a limit came first,
+            UNPROVEN if the backend proves nothing.
         nodes: of the branch-and-bound tree; None if the backend does not say.
         build_seconds: wall-clock time spent on stating the problem in the backend's terms.
         sizes: of the problem as stated, by name.
+        solved_by: the engine's name where the backend handed the instance on; else empty.
+        note: why it did so.
     """
 
-    labels: NDArray[np.int64] | None
-    value: float
+    points: NDArray[np.float64]
+    values: NDArray[np.float64]
     bound: float
+    spread: float
     status: SolveStatus
     nodes: int | None
     build_seconds: float
     sizes: Mapping[str, int] = field(default_factory=dict)
+    solved_by: str = ""
+    note: str = ""
 
 
 @runtime_checkable
 class Backend(Protocol):
-    """Maximises a reduced ensemble exactly."""
+    """Maximises an instance exactly."""
 
-    def solve(self, reduced: ReducedEnsemble, limits: Limits) -> BackendResult:
-        """Labels of highest value, or the best found within the limits, with a valid bound.
+    def solve(self, task: Task) -> BackendResult:
+        """The points of highest objective, or the best found, with a valid bound.
 
         Raises:
-            SolverError: the instance is beyond what the backend can do, or the engine failed.
+            InfeasibleError: it is proven that no point satisfies the constraints.
+            UnsupportedError: the instance is beyond what the backend can do.
+            SolverError: the engine failed.
         """

@@ -6,16 +6,17 @@ from math import prod
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
-from solvers.trees.backends.contract import BackendResult, Limits
+from solvers.trees.backends.contract import InfeasibleError, Limits, UnsupportedError
+from solvers.trees.backends.reduced import LabelResult, ReducedBackend
 from solvers.trees.reduced import ReducedEnsemble
-from vqlso.errors import SolverError
 from vqlso.records import SolveStatus
 
 _BLOCK = 1 << 16
 
 
-class EnumerationBackend:
+class EnumerationBackend(ReducedBackend):
     """The oracle that the others are tested against.
 
     A combination counts as a node. Combinations beyond a limit are bounded by the sum of every
@@ -28,28 +29,36 @@ class EnumerationBackend:
     def __init__(self, most: int = 2_000_000) -> None:
         self.most = most
 
-    def solve(self, reduced: ReducedEnsemble, limits: Limits) -> BackendResult:
-        """See `Backend.solve`; ties go to the first combination."""
+    def maximise(
+        self, reduced: ReducedEnsemble, limits: Limits, start: NDArray[np.int64] | None
+    ) -> LabelResult:
+        """See `ReducedBackend.maximise`; ties go to the first combination."""
         began = perf_counter()
+        if reduced.side.numbers:
+            raise UnsupportedError("Constraints on continuous numbers cannot be enumerated.")
         combinations = prod(reduced.n_labels)
         if combinations > self.most:
-            raise SolverError(
+            raise UnsupportedError(
                 f"{combinations:,} combinations of labels are too many to enumerate (at most "
-                f"{self.most:,}): free fewer cells, or use the backend 'highs'."
+                f"{self.most:,}): free fewer cells, or use another backend."
             )
         last = combinations if limits.nodes is None else min(combinations, limits.nodes)
-        best, value, tried = None, -np.inf, 0
+        best, value, tried = start, -np.inf, 0
+        if start is not None:
+            value = float(reduced.values(start[None])[0])
         while tried < last:
             if limits.seconds is not None and perf_counter() - began > limits.seconds:
                 break
             numbers = np.arange(tried, min(tried + _BLOCK, last))
             labels = np.stack(np.unravel_index(numbers, reduced.n_labels), axis=1)
-            values = reduced.values(labels)
+            values = np.where(reduced.feasible(labels), reduced.values(labels), -np.inf)
             if values.max() > value:
                 best, value = labels[values.argmax()], float(values.max())
             tried += len(numbers)
         proven = tried == combinations
-        return BackendResult(
+        if proven and best is None:
+            raise InfeasibleError("No combination of labels satisfies the constraints.")
+        return LabelResult(
             labels=best,
             value=value,
             bound=value if proven else reduced.upper_bound(),

@@ -15,8 +15,10 @@ import pyomo.environ as pyo
 from numpy.typing import NDArray
 from pyomo.opt import TerminationCondition
 
-from solvers.trees.backends.contract import BackendResult, Limits
+from solvers.trees.backends.contract import InfeasibleError, Limits, UnsupportedError
 from solvers.trees.backends.highs import EXACT, limit_options
+from solvers.trees.backends.pyomo_sides import add_sides
+from solvers.trees.backends.reduced import LabelResult, ReducedBackend
 from solvers.trees.reduced import LabelSet, ReducedEnsemble
 from vqlso.errors import SolverError
 from vqlso.records import SolveStatus
@@ -79,7 +81,6 @@ def leaf_model(reduced: ReducedEnsemble) -> pyo.ConcreteModel:
             return pyo.Constraint.Skip
         return active(t, range(split.middle, split.end)) <= chosen(split.right)
 
-    model.prediction = pyo.Objective(rule=prediction, sense=pyo.maximize)
     model.one_label = pyo.Constraint(
         model.cells, rule=one_label, doc="each free cell has one label (2e)"
     )
@@ -92,10 +93,12 @@ def leaf_model(reduced: ReducedEnsemble) -> pyo.ConcreteModel:
     model.right = pyo.Constraint(
         model.splits, rule=right, doc="leaves right of a split need a label of its right set (2d)"
     )
+    added = add_sides(model, reduced)
+    model.objective = pyo.Objective(expr=prediction(model) + added, sense=pyo.maximize)
     return model
 
 
-class PyomoBackend:
+class PyomoBackend(ReducedBackend):
     """Any solver that Pyomo knows.
 
     Args:
@@ -115,26 +118,31 @@ class PyomoBackend:
         self.solver = solver
         self.options: Mapping[str, int | float | str] = EXACT if options is None else options
 
-    def solve(self, reduced: ReducedEnsemble, limits: Limits) -> BackendResult:
-        """See `Backend.solve`; Pyomo does not tell the number of nodes."""
+    def maximise(
+        self, reduced: ReducedEnsemble, limits: Limits, start: NDArray[np.int64] | None
+    ) -> LabelResult:
+        """See `ReducedBackend.maximise`; Pyomo tells no number of nodes and takes no start."""
+        del start
         began = perf_counter()
         model = leaf_model(reduced)
         build_seconds = perf_counter() - began
         results = self._engine().solve(
             model, load_solutions=False, options=dict(self.options) | self._limits(limits)
         )
-        status = _STATUS.get(results.solver.termination_condition)
+        condition = results.solver.termination_condition
+        if condition == TerminationCondition.infeasible:
+            raise InfeasibleError("No choice of labels satisfies the constraints.")
+        status = _STATUS.get(condition)
         if status is None:
             raise SolverError(
-                f"Pyomo's solver '{self.solver}' ended with "
-                f"'{results.solver.termination_condition}' on a formulation that always has a "
-                "solution; solve the instance with another backend."
+                f"Pyomo's solver '{self.solver}' ended with '{condition}'; solve the instance "
+                "with another backend."
             )
         labels, value = None, -np.inf
         if len(results.solution):
             model.solutions.load_from(results)
-            labels, value = _labels(model, reduced), float(pyo.value(model.prediction))
-        return BackendResult(
+            labels, value = _labels(model, reduced), float(pyo.value(model.objective))
+        return LabelResult(
             labels=labels,
             value=value,
             bound=float(results.problem.upper_bound),
@@ -142,10 +150,11 @@ class PyomoBackend:
             nodes=None,
             build_seconds=build_seconds,
             sizes={
-                "columns": len(model.x) + len(model.y),
-                "binaries": len(model.x),
+                "columns": sum(len(part) for part in model.component_objects(pyo.Var)),
+                "integers": len(model.x),
                 "rows": sum(len(rows) for rows in model.component_objects(pyo.Constraint)),
             },
+            numbers={} if labels is None else {i: model.number[i].value for i in model.number},
         )
 
     def _engine(self) -> Any:
@@ -157,9 +166,13 @@ class PyomoBackend:
         return engine
 
     def _limits(self, limits: Limits) -> dict[str, int | float]:
+        if limits.megabytes is not None:
+            raise UnsupportedError(
+                "Pyomo has no common way to limit memory: use the backend 'highs' or 'tables'."
+            )
         options = limit_options(limits)
         if options and self.solver != "appsi_highs":
-            raise SolverError(
+            raise UnsupportedError(
                 f"Limits are passed on to 'appsi_highs' only; state those of '{self.solver}' in "
                 "its options."
             )

@@ -6,8 +6,19 @@ import numpy as np
 import pytest
 from random_ensembles import neighbourhood, random_ensemble
 
-from solvers.trees import BackendResult, Limits, maximize, replay
+from solvers.trees import (
+    BackendResult,
+    Categorical,
+    Forbidden,
+    HammingBall,
+    Limits,
+    Linear,
+    Task,
+    maximize,
+    replay,
+)
 from solvers.trees.backends.enumeration import EnumerationBackend
+from solvers.trees.instance import Instance
 from vqlso.errors import SolverError, VerificationError
 from vqlso.records import SolveStatus
 
@@ -20,9 +31,13 @@ class Lying:
     def __init__(self, **changes):
         self.changes = changes
 
-    def solve(self, reduced, limits):
-        truth = EnumerationBackend().solve(reduced, limits)
+    def solve(self, task):
+        truth = EnumerationBackend().solve(task)
         return replace(truth, **{name: change(truth) for name, change in self.changes.items()})
+
+
+def no_points(truth):
+    return truth.points[:0]
 
 
 @pytest.fixture
@@ -33,14 +48,25 @@ def ensemble():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"value": lambda truth: truth.value + 1e-3}, "the ensemble predicts"),
-        ({"value": lambda _: np.nan}, "the ensemble predicts"),
-        ({"bound": lambda truth: truth.value - 1e-3}, "nothing exceeds"),
+        ({"values": lambda truth: truth.values + 1e-3}, "at a point whose objective is"),
+        ({"values": lambda truth: truth.values * np.nan}, "at a point whose objective is"),
+        ({"bound": lambda truth: truth.values[0] - 1e-3}, "nothing exceeds"),
         ({"bound": lambda _: np.nan}, "nothing exceeds"),
-        ({"bound": lambda truth: truth.value + 1e-3}, "optimal under a bound"),
-        ({"labels": lambda truth: np.zeros_like(truth.labels)}, "the ensemble predicts"),
-        ({"value": lambda _: np.inf, "bound": lambda _: np.inf}, "the ensemble predicts"),
-        ({"labels": lambda _: None, "value": lambda _: -np.inf}, "optimal under a bound"),
+        ({"bound": lambda truth: truth.values[0] + 1e-3}, "optimal under a bound"),
+        ({"points": lambda truth: np.zeros_like(truth.points)}, "at a point whose objective is"),
+        (
+            {"values": lambda truth: truth.values + np.inf, "bound": lambda _: np.inf},
+            "at a point whose objective is",
+        ),
+        ({"points": no_points, "values": lambda truth: truth.values[:0]}, "optimal under a bound"),
+        ({"points": lambda truth: truth.points + 9}, "the features cannot take"),
+        (
+            {
+                "points": lambda truth: np.repeat(truth.points, 2, axis=0),
+                "values": lambda truth: np.repeat(truth.values, 2),
+            },
+            "the same point twice",
+        ),
     ],
     ids=[
         "value",
@@ -48,9 +74,11 @@ def ensemble():
         "low bound",
         "NaN bound",
         "high bound",
-        "labels",
+        "points",
         "infinite",
-        "no labels",
+        "no points",
+        "no codes",
+        "repeated",
     ],
 )
 def test_a_lying_backend_is_caught_and_its_instance_replayed(ensemble, tmp_path, changes, message):
@@ -71,30 +99,70 @@ def test_a_lying_backend_is_caught_and_its_instance_replayed(ensemble, tmp_path,
     assert again.status is SolveStatus.OPTIMAL
 
 
+@pytest.mark.parametrize(
+    "constraint",
+    [Linear({0: 1.0}, upper=2.0), HammingBall(np.zeros(4), 1), Forbidden({0: 4})],
+    ids=["linear", "ball", "forbidden"],
+)
+def test_a_point_that_misses_a_constraint_is_caught(ensemble, constraint):
+    class Careless:
+        def solve(self, task):
+            free = Instance.checked(task.instance.ensemble, [0], task.instance.reference)
+            best = EnumerationBackend().solve(Task(free, k=5))
+            missing = [
+                row
+                for row, point in enumerate(best.points)
+                if constraint.violation(free.point(point), free.features)
+            ][:1]
+            points, values = best.points[missing], best.values[missing]
+            return replace(best, points=points, values=values, status=SolveStatus.FEASIBLE)
+
+    with pytest.raises(VerificationError, match="misses a constraint"):
+        maximize(
+            ensemble,
+            free=[0],
+            reference=REFERENCE,
+            constraints=[constraint],
+            backend=Careless(),
+        )
+
+
+class WithoutPoints:
+    """A limit struck before any solution."""
+
+    def __init__(self, bound):
+        self.bound = bound
+
+    def solve(self, task):
+        none = np.empty((0, len(task.instance.free)))
+        return BackendResult(none, np.empty(0), self.bound, 1.0, SolveStatus.FEASIBLE, 0, 0.0)
+
+
 def test_a_bound_below_the_reference_is_caught(ensemble):
-    """A limit struck before any solution, with a bound that the reference already exceeds."""
-
-    class LowBound:
-        def solve(self, reduced, limits):
-            del reduced, limits
-            return BackendResult(None, -np.inf, -100.0, SolveStatus.FEASIBLE, 0, 0.0)
-
     with pytest.raises(VerificationError, match="nothing exceeds"):
-        maximize(ensemble, free=[0], reference=REFERENCE, backend=LowBound())
+        maximize(ensemble, free=[0], reference=REFERENCE, backend=WithoutPoints(-100.0))
 
 
 def test_without_any_solution_the_reference_is_returned(ensemble):
-    class Empty:
-        def solve(self, reduced, limits):
-            del reduced, limits
-            return BackendResult(None, -np.inf, np.inf, SolveStatus.FEASIBLE, 0, 0.0)
-
-    maximum = maximize(ensemble, free=[0, 1], reference=REFERENCE, backend=Empty())
+    maximum = maximize(
+        ensemble, free=[0, 1], reference=REFERENCE, backend=WithoutPoints(np.inf), k=3
+    )
     assert maximum.z.tolist() == REFERENCE
     assert maximum.value == ensemble.predict([REFERENCE])[0]
-    best = ensemble.predict(neighbourhood(ensemble, [0, 1], REFERENCE)).max()
-    assert np.isfinite(maximum.bound)
-    assert maximum.bound >= best
+    assert maximum.status is SolveStatus.FEASIBLE
+    assert maximum.bound == np.inf, "nothing is known, and nothing is made up"
+
+
+def test_who_solved_it_is_said(ensemble):
+    class Handing:
+        def solve(self, task):
+            result = EnumerationBackend().solve(task)
+            return replace(result, solved_by="enumeration", note="smaller than expected")
+
+    found = maximize(ensemble, free=[0], reference=REFERENCE, backend=Handing())
+    assert (found.backend, found.note) == ("enumeration", "smaller than expected")
+    found = maximize(ensemble, free=[0], reference=REFERENCE, backend=EnumerationBackend())
+    assert (found.backend, found.note) == ("EnumerationBackend", "")
 
 
 def test_replay_refuses_other_files(tmp_path):
@@ -134,7 +202,7 @@ def test_free_cells_count_from_the_ensemble_in_any_order(ensemble):
 
 
 def test_cells_may_have_different_numbers_of_categories(ensemble):
-    ensemble = replace(ensemble, categories=(2, 5, 3, 4))
+    ensemble = ensemble.with_features([Categorical(K) for K in (2, 5, 3, 4)])
     maximum = maximize(ensemble, free=[0, 1, 2, 3], reference=[0, 0, 0, 0])
     best = ensemble.predict(neighbourhood(ensemble, [0, 1, 2, 3], [0, 0, 0, 0])).max()
     assert maximum.value == pytest.approx(best, rel=1e-9)
@@ -151,9 +219,12 @@ def test_cells_may_have_different_numbers_of_categories(ensemble):
         ({"free": [1, 1]}, "repeat"),
         ({"free": [[0, 1]]}, "list of cell numbers"),
         ({"free": [0.5]}, "whole numbers"),
-        ({"reference": [0, 1, 2]}, "one code per cell"),
+        ({"reference": [0, 1, 2]}, "one value per feature"),
         ({"reference": [[0, 1], [2, 3]]}, "Flatten"),
-        ({"reference": [0.0, 1.0, 2.0, 3.0]}, "whole numbers"),
+        ({"reference": [0.0, 1.0, 2.5, 3.0]}, "cell 2 is 2.5"),
+        ({"reference": [0, 1, 2, np.inf]}, "infinite in cell 3"),
+        ({"reference": ["a", "b", "c", "d"]}, "numbers or codes"),
+        ({"reference": [0, 1, 2, 3j]}, "numbers or codes"),
         ({"reference": [0, 1, 2, 5]}, "cell 3 is 5"),
         ({"reference": [0, -1, 2, 3]}, "cell 1 is -1"),
         ({"preference": np.zeros((4, 3))}, r"shape \(4, 5\)"),
@@ -179,6 +250,18 @@ def test_importing_the_library_loads_no_solver():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_rounding_of_parts_that_cancel_out_is_no_false_claim():
+    """One point only, whose prediction is a small difference of large leaves."""
+    ensemble = random_ensemble(3, trees=40)
+    ensemble = replace(ensemble, base=ensemble.base - float(ensemble.predict([REFERENCE])[0]))
+    ball = HammingBall(np.array(REFERENCE), 0)
+    for backend in ("highs", "enumeration"):
+        found = maximize(
+            ensemble, free=[2, 1, 0], reference=REFERENCE, constraints=[ball], backend=backend
+        )
+        assert found.value == pytest.approx(0.0, abs=1e-13)
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e-9, 1e-6, 1.0, 1e6, 1e12])

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_ensembles import neighbourhood, random_ensemble
 
+from solvers.trees.bitsets import packed
 from solvers.trees.formulation import LeafFormulation
+from solvers.trees.instance import Instance
 from solvers.trees.reduction import reduce, without_dominated
 from vqlso.errors import SolverError
 
@@ -24,10 +26,15 @@ def drawn(seed, depth, t):
     return ensemble, free, rng.integers(0, 5, ensemble.n_features)
 
 
+def fixed(ensemble, free, reference):
+    """The reduced ensemble of an instance without terms and constraints."""
+    return reduce(Instance.checked(ensemble, free, reference))
+
+
 def labels_of(reduced, codes):
     """(n, t) codes -> (n, t) labels; every code must be in exactly one class."""
     columns = []
-    for cell, classes in enumerate(reduced.codes):
+    for cell, classes in enumerate(reduced.choices):
         of_code = {int(code): label for label, members in enumerate(classes) for code in members}
         columns.append([of_code[int(code)] for code in codes[:, cell]])
     return np.array(columns).T
@@ -37,7 +44,7 @@ def labels_of(reduced, codes):
 @settings(max_examples=150, deadline=None)
 def test_every_code_keeps_its_prediction(instance):
     ensemble, free, reference = drawn(*instance)
-    reduced = reduce(ensemble, free, reference)
+    reduced = fixed(ensemble, free, reference)
     z = neighbourhood(ensemble, free, reference)
     values = reduced.values(labels_of(reduced, z[:, free]))
     np.testing.assert_allclose(values, ensemble.predict(z), rtol=1e-12, atol=1e-12)
@@ -48,7 +55,7 @@ def test_every_code_keeps_its_prediction(instance):
 @settings(max_examples=100, deadline=None)
 def test_dropping_dominated_labels_keeps_the_maximum(instance):
     ensemble, free, reference = drawn(*instance)
-    reduced = without_dominated(reduce(ensemble, free, reference))
+    reduced = without_dominated(fixed(ensemble, free, reference))
     everything = np.array(list(np.ndindex(reduced.n_labels)))
     best = ensemble.predict(neighbourhood(ensemble, free, reference)).max()
     assert reduced.values(everything).max() == pytest.approx(best, rel=1e-12, abs=1e-12)
@@ -59,13 +66,14 @@ def test_dropping_dominated_labels_keeps_the_maximum(instance):
 def test_every_choice_of_labels_is_a_solution_of_the_formulation(instance):
     """Its row activities lie within the bounds and its objective is the prediction."""
     ensemble, free, reference = drawn(*instance)
-    reduced = reduce(ensemble, free, reference)
+    reduced = fixed(ensemble, free, reference)
     formulation = LeafFormulation.of(reduced)
-    matrix = np.zeros((len(formulation.row_lower), len(formulation.objective)))
-    rows = np.repeat(np.arange(len(matrix)), np.diff(formulation.row_start))
-    np.add.at(matrix, (rows, formulation.column), formulation.coefficient)
+    programme = formulation.programme
+    matrix = np.zeros((len(programme.row_lower), len(programme.objective)))
+    rows = np.repeat(np.arange(len(matrix)), np.diff(programme.row_start))
+    np.add.at(matrix, (rows, programme.column), programme.coefficient)
     for labels in np.array(list(np.ndindex(reduced.n_labels)))[:50]:
-        x = np.zeros(formulation.n_binary)
+        x = np.zeros(sum(reduced.n_labels))
         x[formulation.first_label[:-1] + labels] = 1
         y = [
             all(reduced.members(condition)[labels[condition.cell]] for condition in path)
@@ -74,9 +82,9 @@ def test_every_choice_of_labels_is_a_solution_of_the_formulation(instance):
         ]
         solution = np.concatenate([x, np.array(y, dtype=float)])
         activity = matrix @ solution
-        assert (activity >= formulation.row_lower).all()
-        assert (activity <= formulation.row_upper).all()
-        assert formulation.objective @ solution + formulation.offset == pytest.approx(
+        assert (activity >= programme.row_lower).all()
+        assert (activity <= programme.row_upper).all()
+        assert programme.objective @ solution + programme.offset == pytest.approx(
             reduced.values(labels[None])[0], abs=1e-12
         )
         assert (formulation.labels(solution) == labels).all()
@@ -90,7 +98,8 @@ def test_classes_are_codes_that_no_split_separates():
         feature=np.array([0, -1, -1]),
         threshold=np.zeros(3),
         subset=np.array([0, -1, -1]),
-        subsets=np.array([[False, True, False, True, False]]),
+        subsets=packed([[False, True, False, True, False]]),
+        unknown_left=np.zeros(3, dtype=bool),
         left=np.array([1, 1, 2]),
         right=np.array([2, 1, 2]),
         missing_left=np.zeros(3, dtype=bool),
@@ -98,26 +107,36 @@ def test_classes_are_codes_that_no_split_separates():
         value=np.array([0.0, 2.0, -1.0]),
         base=0.5,
     )
-    reduced = reduce(two_leaves, [0, 2], np.zeros(4, dtype=int))
-    assert [members.tolist() for members in reduced.codes[0]] == [[0, 2, 4], [1, 3]]
-    assert [members.tolist() for members in reduced.codes[1]] == [[0, 1, 2, 3, 4]]
+    reduced = fixed(two_leaves, [0, 2], np.zeros(4, dtype=int))
+    assert [members.tolist() for members in reduced.choices[0]] == [[0, 2, 4], [1, 3]]
+    assert [members.tolist() for members in reduced.choices[1]] == [[0, 1, 2, 3, 4]]
     assert reduced.unary[0].tolist() == [-1.0, 2.0]
     assert reduced.constant == 0.5
     assert not reduced.trees, "a tree over one cell needs no leaves"
     best = without_dominated(reduced)
-    assert [members.tolist() for members in best.codes[0]] == [[1, 3]]
+    assert [members.tolist() for members in best.choices[0]] == [[1, 3]]
 
 
 @pytest.fixture
 def one_tree():
     """A tree that still couples several cells when all are free."""
     candidates = (random_ensemble(seed, trees=1, depth=3) for seed in range(100))
-    return next(e for e in candidates if reduce(e, [0, 1, 2, 3], np.zeros(4, dtype=int)).trees)
+    return next(e for e in candidates if fixed(e, [0, 1, 2, 3], np.zeros(4, dtype=int)).trees)
 
 
 def test_trees_of_the_same_structure_are_merged(one_tree):
-    twice = replace(one_tree, roots=np.repeat(one_tree.roots, 2))
-    once, merged = (reduce(e, [0, 1, 2, 3], np.zeros(4, dtype=int)) for e in (one_tree, twice))
+    n = len(one_tree.feature)
+    copied = {
+        name: np.tile(getattr(one_tree, name), 2)
+        for name in ("feature", "threshold", "subset", "unknown_left", "missing_left")
+    }
+    copied |= {name: np.tile(getattr(one_tree, name), 2) for name in ("zero_is_missing", "value")}
+    shifted = {
+        name: np.concatenate([getattr(one_tree, name), getattr(one_tree, name) + n])
+        for name in ("left", "right", "roots")
+    }
+    twice = replace(one_tree, **copied, **shifted)
+    once, merged = (fixed(e, [0, 1, 2, 3], np.zeros(4, dtype=int)) for e in (one_tree, twice))
     assert len(once.trees) == len(merged.trees) == 1
     assert merged.trees[0].values == tuple(2 * value for value in once.trees[0].values)
 
@@ -132,12 +151,12 @@ def test_mirrored_trees_are_merged(one_tree):
         left=np.where(categorical, one_tree.right, one_tree.left),
         right=np.where(categorical, one_tree.left, one_tree.right),
     )
-    one, other = (reduce(e, [0, 1, 2, 3], np.zeros(4, dtype=int)) for e in (one_tree, mirror))
+    one, other = (fixed(e, [0, 1, 2, 3], np.zeros(4, dtype=int)) for e in (one_tree, mirror))
     assert one.trees
     assert one.trees == other.trees
 
 
 def test_unknown_categories_are_refused():
-    ensemble = replace(random_ensemble(0), categories=None)
+    ensemble = replace(random_ensemble(0), features=None)
     with pytest.raises(SolverError, match="categories=K"):
-        reduce(ensemble, [0], np.zeros(4, dtype=int))
+        Instance.checked(ensemble, [0], np.zeros(4, dtype=int))

@@ -1,0 +1,49 @@
+"""What commands have in common: failures as one paragraph, and output that suits the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from vqlso.errors import VqlsoError
+
+INTERRUPTED = 130
+
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+@contextmanager
+def one_paragraph(debug: bool) -> Iterator[None]:
+    """Turn known failures into one paragraph on the error stream.
+
+    Args:
+        debug: let them pass with their tracebacks instead.
+
+    Raises:
+        typer.Exit: with the failure's exit code.
+    """
+    try:
+        yield
+    except VqlsoError as error:
+        if debug:
+            raise
+        complain(str(error))
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt as error:
+        complain(str(error) or "Interrupted before anything was made.")
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def complain(message: str) -> None:
+    """One paragraph on the error stream."""
+    typer.secho(f"vqlso: {message}", err=True, fg=typer.colors.RED)
+
+
+def console() -> Any:
+    """Of the output stream; rich is imported when something is drawn."""
+    from rich.console import Console
+
+    return Console()

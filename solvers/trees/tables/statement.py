@@ -1,0 +1,95 @@
+"""An instance in the words of the compiled code."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers.trees.instance import Instance
+from solvers.trees.reduced import ROW_TOLERANCE
+from solvers.trees.tables.labels import PairTables
+from solvers.trees.tables.rows import Rows
+from solvers.trees.tables.terms import Cells, Terms
+
+
+def cells_of(instance: Instance, width: int) -> Cells:
+    """The free cells; arrays of choices are padded to `width`."""
+    t = len(instance.free)
+    position = np.full(instance.ensemble.n_features, -1)
+    position[instance.free] = np.arange(t)
+    values = np.zeros((t, width))
+    n_choices = np.zeros(t, dtype=np.int64)
+    for cell, domain in enumerate(instance.domains):
+        n_choices[cell] = len(domain)
+        values[cell, : len(domain)] = domain.values
+    counted = np.arange(width)
+    are_codes = ((values == counted) | (counted >= n_choices[:, None])).all(axis=1)
+    return Cells(position, instance.reference, n_choices, values, are_codes)
+
+
+def unary_of(instance: Instance, width: int) -> NDArray[np.float64]:
+    """(t + 1, width) what terms contribute by each choice."""
+    unary = np.zeros((len(instance.free) + 1, width))
+    for cell, contribution in enumerate(instance.unary):
+        unary[cell, : len(contribution)] = contribution
+    return unary
+
+
+def pairs_of(instance: Instance) -> PairTables:
+    """The pairwise terms."""
+    pairs = instance.side.pairs
+    sizes = np.array([pair.values.size for pair in pairs], dtype=np.int64)
+    return PairTables(
+        cells=np.array([(p.first, p.second) for p in pairs], dtype=np.int64).reshape(-1, 2),
+        start=np.cumsum(sizes) - sizes,
+        across=np.array([pair.values.shape[1] for pair in pairs], dtype=np.int64),
+        values=np.concatenate([np.zeros(0), *(pair.values.ravel() for pair in pairs)]),
+    )
+
+
+def rows_of(instance: Instance, width: int) -> tuple[Rows, NDArray[np.int64]]:
+    """The linear constraints, and the group (t + 1, width) of each choice."""
+    rows, t = instance.side.rows, len(instance.free)
+    group = np.zeros((t + 1, width), dtype=np.int64)
+    if not rows:
+        return Rows(np.zeros((t, 1, 0)), np.zeros(0), np.zeros(0)), group
+    weights: list[NDArray[np.float64]] = []
+    for cell in range(t):
+        n = len(instance.domains[cell])
+        columns = np.array([row.weights.get(cell, np.zeros(n)) for row in rows]).reshape(-1, n)
+        if columns.any():
+            distinct, inverse = np.unique(columns.T, axis=0, return_inverse=True)
+            group[cell, :n] = inverse.ravel()
+        else:
+            distinct = np.zeros((1, len(rows)))
+        weights.append(distinct)
+    table = np.zeros((t, max(map(len, weights)), len(rows)))
+    for cell, distinct in enumerate(weights):
+        table[cell, : len(distinct)] = distinct
+    lower = np.array([row.lower for row in rows], dtype=np.float64)
+    upper = np.array([row.upper for row in rows], dtype=np.float64)
+    return Rows(table, lower - _slack(lower), upper + _slack(upper)), group
+
+
+def standardised(
+    terms: Terms, pairs: PairTables, n_choices: NDArray[np.int64]
+) -> tuple[Terms, PairTables, float, float]:
+    """The same with the largest contribution at 1; its size, and a constant that was left out.
+
+    What counts as rounding is then the same for all instances. Choices contribute at most 0 by
+    themselves: beside what all of a cell's have in common, their differences might be rounding.
+    """
+    own = terms.unary[:-1]
+    is_choice = np.arange(own.shape[1]) < n_choices[:, None]
+    highest = own.max(axis=1, where=is_choice, initial=-np.inf)
+    unary = np.zeros_like(terms.unary)
+    np.subtract(own, highest[:, None], out=unary[:-1], where=is_choice)
+    parts = (unary, terms.weight, pairs.values)
+    size = max(float(np.abs(part).max(initial=0.0)) for part in parts) or 1.0
+    scaled = terms._replace(constant=0.0, unary=unary / size, weight=terms.weight / size)
+    return scaled, pairs._replace(values=pairs.values / size), size, terms.constant + float(highest.sum())
+
+
+def _slack(bounds: NDArray[np.float64]) -> NDArray[np.float64]:
+    finite = np.where(np.isfinite(bounds), np.abs(bounds), 0.0)
+    return ROW_TOLERANCE * np.maximum(1.0, finite)
