@@ -15,6 +15,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from pipeline.unused import check_used
 from vqlso.errors import ConfigError
 
 
@@ -25,11 +26,14 @@ class DataConfig:
     Attributes:
         kind: "faces", "celeba" or "folder".
         size: H = W in pixels, a multiple of 8.
-        restrict: the training set holds labels up to this (paper 003: degree <= 2).
+        restrict: the training set holds labels up to this (paper 003: degree <= 2). None takes
+            2 for degrees on 0..5, and the median of labels on any other scale.
         count: procedural faces.
         seed: of the procedural faces.
         root: folder of the data set.
         scores: CSV of scores of an image folder.
+        file_column: its column of paths; None finds it by its name.
+        score_column: its column of scores; None finds it by its name.
         crop: "centre", or "detector" (MTCNN, an extra).
         max_bad_share: share of unreadable images above which loading fails.
         limit: only the first so many images of CelebA.
@@ -37,11 +41,13 @@ class DataConfig:
 
     kind: str = MISSING
     size: int = 64
-    restrict: float = 2.0
+    restrict: float | None = None
     count: int = 10_000
     seed: int = 0
     root: str | None = None
     scores: str | None = None
+    file_column: str | None = None
+    score_column: str | None = None
     crop: str = "centre"
     max_bad_share: float = 0.01
     limit: int | None = None
@@ -131,7 +137,7 @@ class SolverConfig:
     importance: str = "gain"
     cells: list[int] | None = None
     references: str = "uniform"
-    backend: str = "highs"
+    backend: str = "auto"
     node_limit: int | None = None
     time_limit: float | None = None
 
@@ -193,6 +199,7 @@ class ExperimentConfig:
         out: run folder; null makes one under runs/.
         cache: decoded images and trained networks; null takes the user's cache folder.
         train_from_scratch: train all networks again, whatever is packaged or cached.
+        smoke_test: whether the run only tests the plumbing (size=tiny); the report says so.
     """
 
     name: str = MISSING
@@ -203,6 +210,7 @@ class ExperimentConfig:
     out: str | None = None
     cache: str | None = None
     train_from_scratch: bool = False
+    smoke_test: bool = False
     data: DataConfig = field(default_factory=DataConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
@@ -233,7 +241,7 @@ def composed(experiment: str, overrides: Sequence[str] = ()) -> ExperimentConfig
 
     Raises:
         ConfigError: an unknown experiment, key, choice or a value of the wrong type, with the
-            nearest known name.
+            nearest known name; a setting that another one makes idle.
     """
     if experiment not in experiments():
         raise ConfigError(
@@ -246,9 +254,12 @@ def composed(experiment: str, overrides: Sequence[str] = ()) -> ExperimentConfig
     try:
         with initialize_config_dir(str(config_folder().resolve()), version_base="1.3"):
             values = compose("config", chosen)
-        return _typed(OmegaConf.to_container(values, resolve=True))
+        config = _typed(OmegaConf.to_container(values, resolve=True))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"The configuration is not valid: {_told(error)}") from error
+    keys = _keys(ExperimentConfig)
+    check_used(config, [key for each in overrides if (key := each.partition("=")[0]) in keys])
+    return config
 
 
 def saved(path: Path) -> ExperimentConfig:

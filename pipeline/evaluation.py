@@ -93,6 +93,7 @@ def evaluate(
         "judge": _judge_figures(start, judged, reference_judged, novel),
         "failures": len(everything) - len(events),
         "novel": int(novel.sum()),
+        "spread": float(np.ptp(archive.scores)),
         "seed": seed,
     }
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import shlex
-import sys
-from collections.abc import Sequence
-from importlib.metadata import version
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -18,20 +16,25 @@ from pipeline.journal import Event
 from pipeline.loop import Budget, Loop
 from pipeline.parts import build_retrainer, build_solver
 from pipeline.preparation import Preparation, prepare
+from pipeline.provenance import FILE, compare, environment
 from pipeline.report.page import write_report
 from pipeline.run_folder import RunFolder
 from pipeline.shift import Settled, ShiftMonitor
+from pipeline.sources import anchored
+from pipeline.threads import threads_of
 from vqlso.errors import RunFolderError
-from vqlso.hardware import available_cores, limit_threads
+from vqlso.hardware import limit_threads
 from vqlso.problems import ImageScore
 from vqlso.progress import SILENT, Progress
 
-PACKAGES = ("vqlso", "torch", "lightgbm", "highspy", "pyomo", "numpy")
-MOST_THREADS = 4
+Tell = Callable[[str], None]
 
 
 def start(
-    config: ExperimentConfig, command: Sequence[str], progress: Progress = SILENT
+    config: ExperimentConfig,
+    command: Sequence[str],
+    progress: Progress = SILENT,
+    tell: Tell = warnings.warn,
 ) -> RunFolder:
     """Run an experiment in a new folder, or continue the very same one.
 
@@ -42,6 +45,7 @@ def start(
         config: composed and complete.
         command: what a person would type to get the same run.
         progress: shows every long step.
+        tell: says what is different from when a continued run was started.
 
     Raises:
         ConfigError: a value that cannot be used, before anything is made.
@@ -52,25 +56,38 @@ def start(
     folder = RunFolder(_folder_of(config))
     if folder.config.is_file() and folder.begun:
         if config.out is None:
-            return resume(folder.path, progress)
+            return resume(folder.named, progress, tell=tell)
         raise RunFolderError(
             f"{folder.path} already holds a run. Continue it with `vqlso resume {folder.path}`, "
             "choose another out=DIR, or delete it."
         )
     with folder.locked():
-        folder.write_json("environment.json", _environment(config, command))
+        folder.write_json(FILE, environment(config, command))
         # Last: a folder without its configuration is not yet a run.
         folder.write("config.yaml", as_yaml(config).encode())
     carry_on(config, folder, progress)
     return folder
 
 
-def resume(path: Path, progress: Progress = SILENT) -> RunFolder:
+def resume(
+    path: Path,
+    progress: Progress = SILENT,
+    *,
+    force: bool = False,
+    tell: Tell = warnings.warn,
+) -> RunFolder:
     """Continue an interrupted run to its end; a finished one is only reported again.
+
+    Args:
+        path: its folder.
+        progress: shows every long step.
+        force: continue although the configuration or the objective has changed.
+        tell: says what is different from when the run was started.
 
     Raises:
         ConfigError: the configuration in the folder cannot be used here.
-        RunFolderError: there is no run in the folder, or its generator is not the one here.
+        RunFolderError: there is no run in the folder, its files are damaged, or configuration,
+            objective or generator are not those that it was started with.
         KeyboardInterrupt: with a message that says how to continue.
     """
     folder = RunFolder.existing(path)
@@ -78,6 +95,10 @@ def resume(path: Path, progress: Progress = SILENT) -> RunFolder:
         return report(path)
     config = saved(folder.config)
     check(config)
+    with folder.locked():
+        difference = compare(folder, config, force)
+    if difference:
+        tell(difference)
     carry_on(config, folder, progress)
     return folder
 
@@ -108,6 +129,7 @@ def carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress) ->
 def _carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> None:
     threads = threads_of(config)
     limit_threads(threads)
+    config = anchored(config)
     start_ = prepare(config, folder, progress)
     _write_preparation(folder, start_.facts)
     loop = build_loop(config, start_, folder, threads, progress)
@@ -117,7 +139,13 @@ def _carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress) -
     stages = seconds_by_stage(folder, perf_counter() - started)
     total = round(sum(stages.values()), 3)
     folder.write_json(
-        folder.summary.name, {**summary, "seconds": total, "seconds_by_stage": stages}
+        folder.summary.name,
+        {
+            **summary,
+            "seconds": total,
+            "seconds_by_stage": stages,
+            "smoke_test": config.smoke_test,
+        },
     )
     write_report(folder)
 
@@ -150,11 +178,6 @@ def build_loop(
     )
 
 
-def threads_of(config: ExperimentConfig) -> int:
-    """How many threads every library may use."""
-    return config.threads or min(available_cores(), MOST_THREADS)
-
-
 def seconds_by_stage(folder: RunFolder, evaluation: float) -> dict[str, float]:
     """Where a run's time went, from its preparation and its journal."""
     stages: dict[str, float] = {}
@@ -185,15 +208,3 @@ def _folder_of(config: ExperimentConfig) -> Path:
     if config.out:
         return Path(config.out).expanduser()
     return Path("runs") / f"{config.name}-{config_hash(config)}-s{config.seed}"
-
-
-def _environment(config: ExperimentConfig, command: Sequence[str]) -> dict[str, Any]:
-    return {
-        "command": shlex.join(command),
-        "python": sys.version.split()[0],
-        "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
-        "cores": available_cores(),
-        "threads": threads_of(config),
-        "packages": {name: version(name) for name in PACKAGES},
-    }

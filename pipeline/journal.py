@@ -2,10 +2,15 @@
 
 Two journals are equal when they are equal without their time fields: everything under "time" may
 differ between two runs of one seed, nothing else may.
+
+Each line ends with a link: a hash of the line, but for its time, and of the link before it. A
+line that was changed, deleted or moved later breaks the chain. Journals of earlier versions have
+no links and are read as they are.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -18,6 +23,10 @@ from vqlso.errors import RunFolderError
 
 Event = dict[str, Any]
 
+KINDS = ("round", "query", "end")
+LINK = "link"
+FIRST_LINK = ""
+
 
 class Journal:
     """Append-only events of one run.
@@ -29,6 +38,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._mended = False
+        self._last: str | None = FIRST_LINK  # None in a journal without links
 
     def append(
         self, kind: str, facts: Mapping[str, Any], seconds: Mapping[str, float] | None = None
@@ -56,16 +66,19 @@ class Journal:
         """
         rounded = {name: round(value, 6) for name, value in (seconds or {}).items()}
         time = {"at": datetime.now(UTC).isoformat(), "seconds": rounded}
-        lines = ""
-        for more, each in zip(reversed(range(len(facts))), facts, strict=True):
-            event = {"event": kind, **each} | ({"more": more} if more else {}) | {"time": time}
-            lines += json.dumps(plain(event), allow_nan=False) + "\n"
         try:
             self._drop_torn_tail()
+            lines, last = "", self._last
+            for more, each in zip(reversed(range(len(facts))), facts, strict=True):
+                event = plain({"event": kind, **each} | ({"more": more} if more else {}))
+                last = None if last is None else _link(event, last)
+                event |= {"time": time} | ({} if last is None else {LINK: last})
+                lines += json.dumps(event, allow_nan=False) + "\n"
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(lines)
                 file.flush()
                 os.fsync(file.fileno())
+            self._last = last
         except OSError as error:
             raise RunFolderError(
                 f"The journal {self.path} cannot be written ({error.strerror}). Free some space "
@@ -76,36 +89,54 @@ class Journal:
         """All events so far, or those of one kind, in order.
 
         Raises:
-            RunFolderError: a line before the last one is damaged.
+            RunFolderError: a whole line is damaged, or lines were changed, deleted or moved.
         """
-        events, _ = self._scan()
+        events, _, _ = self._scan()
         return [event for event in events if kind in (None, event["event"])]
 
-    def _scan(self) -> tuple[list[Event], int]:
-        """The events that happened, and how many bytes of the file tell of them."""
+    def _scan(self) -> tuple[list[Event], int, str | None]:
+        """The events that happened, how many bytes of the file tell of them, and the last link."""
         content = self.path.read_bytes() if self.path.is_file() else b""
         events: list[Event] = []
         group: list[Event] = []
         position, whole = 0, 0
-        for number, line in enumerate(content.splitlines(keepends=True), start=1):
-            if not line.endswith(b"\n"):
-                break
-            group.append(self._parsed(line, number))
-            position += len(line)
-            if not group[-1].get("more"):
+        last: str | None = FIRST_LINK
+        link: str | None = FIRST_LINK
+        for number, line in enumerate(content.split(b"\n")[:-1], start=1):  # less a torn last line
+            event = self._parsed(line, number)
+            told = event.pop(LINK, None)
+            if number == 1 and told is None:
+                last = link = None
+            elif link is not None:
+                link = _link(event, link)
+            if told != link:
+                raise RunFolderError(
+                    f"Line {number} of {self.path} does not follow from the lines before it: "
+                    f"lines were changed, deleted or moved. {self._remedy(number)}"
+                )
+            group.append(event)
+            position += len(line) + 1
+            if not event.get("more"):
                 events += group
-                group, whole = [], position
-        return events, whole
+                group, whole, last = [], position, link
+        return events, whole, last
 
     def _parsed(self, line: bytes, number: int) -> Event:
         try:
             event: Event = json.loads(line)
-        except ValueError as error:
+            if event["event"] not in KINDS or not isinstance(event["time"]["seconds"], dict):
+                raise ValueError("no event")
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise RunFolderError(
-                f"Line {number} of {self.path} is damaged. Cut the file before that line "
-                "to resume from there."
+                f"Line {number} of {self.path} is damaged. {self._remedy(number)}"
             ) from error
         return event
+
+    def _remedy(self, number: int) -> str:
+        return (
+            f"Restore the file from a copy, cut it before line {number} to resume from there, or "
+            "start a new run with another out=DIR."
+        )
 
     def _drop_torn_tail(self) -> None:
         """A killed run may leave half a line or half a group: what it told of did not happen.
@@ -113,9 +144,15 @@ class Journal:
         Only a process that writes may cut: one that reads might cut what another is writing.
         """
         if not self._mended and self.path.is_file():
-            _, whole = self._scan()
+            _, whole, self._last = self._scan()
             os.truncate(self.path, whole)
         self._mended = True
+
+
+def _link(event: Event, before: str) -> str:
+    """Sixteen hexadecimal digits of the event without its time, and of the link before it."""
+    facts = {key: value for key, value in event.items() if key != "time"}
+    return hashlib.sha256(f"{before}{json.dumps(facts)}".encode()).hexdigest()[:16]
 
 
 def plain(value: Any) -> Any:

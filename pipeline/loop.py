@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.journal import Event
-from pipeline.replay import query_facts, replayed
+from pipeline.replay import proposal_arrays, query_facts, replayed
 from pipeline.retraining import NoRetraining
 from pipeline.run_folder import RunFolder
 from pipeline.shift import Settled, ShiftMonitor
 from vqlso.archive import Archive
-from vqlso.contracts import Problem, RetrainableGenerator, Retrainer, Solver
+from vqlso.contracts import KeepsSurrogate, Problem, RetrainableGenerator, Retrainer, Solver
 from vqlso.errors import ObjectiveError, RunFolderError
 from vqlso.images import to_unit
 from vqlso.progress import SILENT, Progress
@@ -114,6 +114,7 @@ class Loop:
                 scores = self.problem.evaluate(proposal, Context(self.seed, self.round))
                 self.record(proposal, scores, perf_counter() - started)
                 advance(len(proposal))
+        self._keep_proposals()
         self.folder.journal.append("end", {"queries": self.queries, "rounds": self.round})
 
     @property
@@ -123,7 +124,10 @@ class Loop:
 
     def propose(self) -> Proposal:
         """The solver's next latents, within the budget."""
-        return self.solver.ask(min(self.budget.batch, self.budget.queries - self.queries))
+        proposal = self.solver.ask(min(self.budget.batch, self.budget.queries - self.queries))
+        if self.queries == self._round_began and isinstance(self.solver, KeepsSurrogate):
+            self.folder.keep_surrogate(self.solver, max(self.round, 0))
+        return proposal
 
     def record(self, proposal: Proposal, scores: Scores, seconds: float = 0.0) -> None:
         """Archive, journal and tell the scores of a proposal, given in any order.
@@ -153,7 +157,8 @@ class Loop:
         if self._failures >= self.budget.failures_in_a_row:
             raise ObjectiveError(
                 f"The objective failed {self._failures} times in a row, lastly with "
-                f"'{scores.reason[answers[-1]]}'. Mend it, then `vqlso resume {self.folder.path}`."
+                f"'{scores.reason[answers[-1]]}'. Mend it, then "
+                f"`vqlso resume {self.folder.path}`, with --force if that changes its source."
             )
 
     def retrain(self) -> None:
@@ -163,6 +168,7 @@ class Loop:
             self.generator, self.archive, seed=self.seed, round_=self.round + 1
         )
         self._move_to(generator)
+        self._keep_proposals()
         self._open_round(generator, report.measures, perf_counter() - started)
 
     def restore(self) -> None:
@@ -185,7 +191,7 @@ class Loop:
         # their images until these are encoded anew.
         self._replay(earlier, self.archive.version)
         if self.round > 0:
-            self._move_to(type(self.generator).load(self.folder.generator_of(self.round)))
+            self._move_to(self.folder.kept_generator(type(self.generator), self.round))
         if rounds[-1]["version"] != self.generator.version:
             raise RunFolderError(
                 f"{self.folder.path} was run with generator {rounds[-1]['version']}, but "
@@ -261,6 +267,14 @@ class Loop:
         self.queries += len(answers)
         for fine in ok:
             self._failures = 0 if fine else self._failures + 1
+
+    def _keep_proposals(self) -> None:
+        """The round's proposals as arrays; made from the journal, so that a kill loses none."""
+        told = [e for e in self.folder.journal.events("query") if e["round"] == self.round]
+        if told:
+            self.folder.write_arrays(
+                f"rounds/{self.round:03d}/proposals.npz", **proposal_arrays(told)
+            )
 
     def _keep_images(self, id_: int, scores: Scores, answer: int) -> None:
         self.folder.write_image(id_, scores.images[answer])

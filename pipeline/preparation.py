@@ -26,12 +26,14 @@ from vqlso.errors import ConfigError, DataError, ObjectiveError
 from vqlso.generators.quantizer import CodebookSettings, CodebookUpdate
 from vqlso.generators.vqvae import VQVAE, VQVAESettings
 from vqlso.images import to_bytes, to_unit
+from vqlso.objectives.degree import on_degree_scale
 from vqlso.objectives.degree_classifier import DegreeClassifier
 from vqlso.progress import Progress
 from vqlso.training.fitting import Decay, Optimisation
-from vqlso.training.vqvae import VQVAETraining, reconstruction_quality, train_vqvae
+from vqlso.training.vqvae import RECIPE_VERSION, VQVAETraining, reconstruction_quality, train_vqvae
 
 QUALITY_IMAGES = 2000
+PAPERS_RESTRICTION = 2.0  # paper 003, section 3
 CHUNK = 1024
 
 
@@ -82,8 +84,9 @@ def prepare(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> 
         data = load_data(config.data, cache / "images", progress)
         if has_binary_labels(data):
             data = with_degrees(data, config, shelf, progress)
-    restricted = data.at_most(config.data.restrict)
-    _require_both_sides(data, restricted, config.data.restrict)
+    restrict, reason = restriction(config.data.restrict, data.labels)
+    restricted = data.at_most(restrict)
+    _require_both_sides(data, restricted, restrict)
     with _timed(seconds, "scorers"):
         scorers = prepare_scorers(config, given, data, shelf, progress)
     with _timed(seconds, "generator"):
@@ -95,7 +98,7 @@ def prepare(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> 
     return Preparation(
         data,
         scored.rows,
-        data.above(config.data.restrict),
+        data.above(restrict),
         generator,
         scorers.objective,
         scorers.judge,
@@ -109,7 +112,8 @@ def prepare(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> 
                 "images": len(data),
                 "training": len(restricted),
                 "target": len(data) - len(restricted),
-                "restrict": config.data.restrict,
+                "restrict": restrict,
+                "restrict_reason": reason,
                 "skipped": list(data.skipped),
                 "unscored": len(restricted) - len(scored.rows),
                 "fingerprint": data.fingerprint,
@@ -124,6 +128,20 @@ def prepare(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> 
             "seconds": seconds,
         },
     )
+
+
+def restriction(given: float | None, labels: NDArray[np.float64]) -> tuple[float, str]:
+    """Up to which label images are trained on, and why there.
+
+    Args:
+        given: the configured value, if there is one.
+        labels: (n,) of all images.
+    """
+    if given is not None:
+        return given, "as configured"
+    if on_degree_scale(labels):
+        return PAPERS_RESTRICTION, "the paper's, for degrees from 0 to 5"
+    return float(np.median(labels)), "the median of all labels"
 
 
 def vqvae_recipe(config: GeneratorConfig, image_size: int) -> tuple[VQVAESettings, VQVAETraining]:
@@ -155,7 +173,7 @@ def _given_generator(config: ExperimentConfig) -> tuple[VQVAE, str] | None:
             f"generator.checkpoint={path} makes images of {size} pixels, but data.size is "
             f"{config.data.size}: set data.size={size}."
         )
-    return generator, path
+    return generator, Path(path).name
 
 
 def _trained_generator(
@@ -167,6 +185,7 @@ def _trained_generator(
 ) -> tuple[VQVAE, str]:
     settings, how = vqvae_recipe(config, data.images.shape[-1])
     recipe = {
+        "version": RECIPE_VERSION,
         "data": data.fingerprint,
         "training_images": len(training),
         "settings": asdict(settings),
@@ -254,7 +273,8 @@ def _scores(
     if np.isnan(scores).all():
         raise ObjectiveError(
             f"The objective '{scorers.objective.name}' failed on all {len(scores)} training "
-            f"images, lastly with '{reason}'. Mend it, then `vqlso resume {folder.path}`."
+            f"images, lastly with '{reason}'. Mend it, then `vqlso resume {folder.path}`, with "
+            "--force if that changes its source."
         )
     return scores, judged
 

@@ -44,10 +44,6 @@ def replayed(
         version: of the generator that the latents are taken for.
     """
 
-    def column(name: str) -> NDArray[np.float64]:
-        values = [event[name] for event in events]
-        return np.array([np.nan if value is None else value for value in values], dtype=float)
-
     ids = np.array([event["id"] for event in events], dtype=np.int64)
     proposal = Proposal(
         ids=ids,
@@ -55,16 +51,36 @@ def replayed(
         space=events[0]["space"],
         version=version,
         parents=np.array([event["parent"] for event in events], dtype=np.int64),
-        predicted=column("predicted"),
-        acquisition=column("acquisition"),
-        bound=column("bound"),
+        predicted=_column(events, "predicted"),
+        acquisition=_column(events, "acquisition"),
+        bound=_column(events, "bound"),
         status=tuple(SolveStatus(event["status"]) for event in events),
     )
     scores = Scores(
         ids=ids,
-        values=column("score"),
+        values=_column(events, "score"),
         status=tuple(ScoreStatus(event["score_status"]) for event in events),
         reason=tuple(event["reason"] for event in events),
         images=images,
     )
     return proposal, scores
+
+
+def proposal_arrays(events: Sequence[Event]) -> dict[str, NDArray[Any]]:
+    """What n journalled queries proposed, as arrays for one file.
+
+    Returns:
+        (n,) ids and parents, (n, *shape) latents z, int64; (n,) predicted, acquisition, bound and
+        score, float64 with NaN where there is none.
+    """
+    whole = {
+        name: np.array([event[key] for event in events], dtype=np.int64)
+        for name, key in (("ids", "id"), ("z", "z"), ("parents", "parent"))
+    }
+    names = ("predicted", "acquisition", "bound", "score")
+    return whole | {name: _column(events, name) for name in names}
+
+
+def _column(events: Sequence[Event], name: str) -> NDArray[np.float64]:
+    values = [event[name] for event in events]
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

@@ -10,28 +10,35 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from PIL import Image
 from safetensors import SafetensorError
+from yaml import YAMLError
 
 from pipeline.journal import Journal, plain
-from vqlso.contracts import RetrainableGenerator
-from vqlso.errors import RunFolderError
+from vqlso.contracts import KeepsSurrogate, RetrainableGenerator
+from vqlso.errors import CheckpointError, RunFolderError
+
+G = TypeVar("G", bound=RetrainableGenerator)
 
 
 class RunFolder:
     """Paths and atomic writes of one run.
 
     Args:
-        path: the folder; made where it is missing.
+        path: the folder; made where it is missing. It stays this folder wherever the process,
+            or a black box within it, changes its current directory to.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.named = path
+        self.path = path = path.absolute()
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -105,6 +112,32 @@ class RunFolder:
         with writing(path, self.path):
             generator.save(path)
 
+    def kept_generator(self, kind: type[G], round_: int) -> G:
+        """The generator after so many retrainings.
+
+        Raises:
+            RunFolderError: its file is missing or damaged.
+        """
+        path = self.generator_of(round_)
+        try:
+            return kind.load(path)
+        except (CheckpointError, OSError) as error:
+            raise RunFolderError(
+                f"The journal tells of {round_} retrainings, but {path} is missing or damaged: "
+                "restore it from a copy, or start a new run with another out=DIR."
+            ) from error
+
+    def surrogate_of(self, round_: int) -> Path:
+        """The surrogate behind a round's first proposal."""
+        return self.path / "rounds" / f"{round_:03d}" / "surrogate.txt"
+
+    def keep_surrogate(self, solver: KeepsSurrogate, round_: int) -> None:
+        """Save the solver's surrogate, whole or not at all."""
+        path = self.surrogate_of(round_)
+        with writing(path, self.path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            solver.save_surrogate(path)
+
     def forget_generator_of(self, round_: int) -> None:
         """Delete a superseded round's weights: a run needs only its last generator."""
         self.generator_of(round_).unlink(missing_ok=True)
@@ -128,6 +161,8 @@ class RunFolder:
             ) from error
         except ValueError as error:
             raise self._damaged(name) from error
+        if not isinstance(value, dict):
+            raise self._damaged(name)
         return value
 
     def write_arrays(self, name: str, **arrays: NDArray[Any]) -> None:
@@ -146,6 +181,16 @@ class RunFolder:
         except (ValueError, EOFError, BadZipFile) as error:
             raise self._damaged(name) from error
 
+    def read_settings(self) -> str:
+        """The composed configuration, verbatim."""
+        try:
+            text = self.config.read_text(encoding="utf-8")
+            if isinstance(OmegaConf.create(text), DictConfig):
+                return text
+        except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
+            raise self._damaged(self.config.name) from error
+        raise self._damaged(self.config.name)
+
     def _damaged(self, name: str) -> RunFolderError:
         return RunFolderError(
             f"{self.path / name} is damaged. Restore it from a copy, or start a new run with "
@@ -159,14 +204,22 @@ class RunFolder:
         self.write(_image_name(query, role), buffer.getvalue())
 
     def read_image(self, query: int, role: str = "query") -> NDArray[np.uint8]:
-        """(3, H, W) uint8, a scored image."""
+        """(3, H, W) uint8, a scored image.
+
+        Raises:
+            RunFolderError: it is missing or damaged.
+        """
+        name = _image_name(query, role)
         try:
-            with Image.open(self.path / _image_name(query, role)) as image:
-                return np.asarray(image).transpose(2, 0, 1).copy()
-        except OSError as error:
+            with Image.open(self.path / name) as image:
+                return np.asarray(image.convert("RGB")).transpose(2, 0, 1).copy()
+        except FileNotFoundError as error:
             raise RunFolderError(
-                f"The image of query {query} is missing from {self.path}: it cannot be resumed."
+                f"The image of query {query} is missing from {self.path}: restore {name} from a "
+                "copy, or start a new run with another out=DIR."
             ) from error
+        except Exception as error:  # Pillow meets damage with errors of many kinds
+            raise self._damaged(name) from error
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file under a temporary name and rename it.

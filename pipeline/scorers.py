@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,9 +22,9 @@ from vqlso.errors import ConfigError
 from vqlso.images import to_unit
 from vqlso.objectives.celeba_dialog import CelebADialogObjective
 from vqlso.objectives.degree_classifier import DegreeClassifier
-from vqlso.objectives.python_callable import PythonObjective
+from vqlso.objectives.python_callable import PythonObjective, source_hash
 from vqlso.progress import Progress
-from vqlso.training.scorer import ScorerTraining, scorer_quality, train_scorer
+from vqlso.training.scorer import RECIPE_VERSION, ScorerTraining, scorer_quality, train_scorer
 
 Role = Literal["scorer", "judge", "labeller"]
 
@@ -61,6 +63,19 @@ def given_objective(config: ObjectiveConfig) -> Objective | None:
     return load(config) if load else None
 
 
+def given_source(config: ObjectiveConfig) -> str | None:
+    """A hash of what a given objective is made of; None where it cannot be known.
+
+    Of a function it is the file that defines it, not what this imports.
+    """
+    if config.kind == "callable" and config.target:
+        return source_hash(config.target)
+    if config.kind == "celeba_dialog" and config.checkpoint:
+        content = Path(config.checkpoint).expanduser().read_bytes()
+        return hashlib.sha256(content).hexdigest()[:16]
+    return None
+
+
 def prepare_scorers(
     config: ExperimentConfig,
     given: Objective | None,
@@ -85,7 +100,7 @@ def prepare_scorers(
 
     judge, judge_facts = trained("judge", "plain", judge_people)
     if given is not None:
-        origin = str(config.objective.checkpoint)
+        origin = Path(str(config.objective.checkpoint)).name
         return Scorers(given, judge, {"queried": _named(given, origin), "judge": judge_facts})
     objective, facts = trained("scorer", "residual", queried_people)
     return Scorers(objective, judge, {"queried": facts, "judge": judge_facts})
@@ -129,6 +144,7 @@ def _classifier(
 ) -> tuple[DegreeClassifier, dict[str, Any]]:
     training = ScorerTraining(epochs=config.objective.epochs)
     recipe = {
+        "version": RECIPE_VERSION,
         "data": data.fingerprint,
         "architecture": architecture,
         "role": role,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.configuration import DataConfig, nearest
+from pipeline.configuration import DataConfig, ExperimentConfig, nearest
 from vqlso.data.celeba import celeba
 from vqlso.data.crop import CENTRE, CENTRE_SQUARE, Crop, DetectorCrop
 from vqlso.data.faces import procedural_faces
@@ -19,8 +20,29 @@ from vqlso.progress import Progress
 def default_cache() -> Path:
     """The user's cache folder, moved by VQLSO_CACHE or XDG_CACHE_HOME."""
     if "VQLSO_CACHE" in os.environ:
-        return Path(os.environ["VQLSO_CACHE"])
+        return Path(os.environ["VQLSO_CACHE"]).absolute()
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vqlso"
+
+
+def anchored(config: ExperimentConfig) -> ExperimentConfig:
+    """The same configuration with absolute paths: a black box may change the current directory.
+
+    The run folder keeps the paths as they were given.
+    """
+    return replace(
+        config,
+        cache=_absolute(config.cache),
+        data=replace(
+            config.data, root=_absolute(config.data.root), scores=_absolute(config.data.scores)
+        ),
+        generator=replace(config.generator, checkpoint=_absolute(config.generator.checkpoint)),
+        objective=replace(config.objective, checkpoint=_absolute(config.objective.checkpoint)),
+        metrics=replace(config.metrics, features=_absolute(config.metrics.features)),
+    )
+
+
+def _absolute(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).expanduser().absolute())
 
 
 def load_data(config: DataConfig, cache: Path, progress: Progress) -> ImageSet:
@@ -76,6 +98,8 @@ def _folder(config: DataConfig, cache: Path, progress: Progress) -> ImageSet:
         size=config.size,
         crop=_crop(config.crop, CENTRE_SQUARE),
         cache=cache,
+        file_column=config.file_column,
+        score_column=config.score_column,
         max_bad_share=config.max_bad_share,
         progress=progress,
     )

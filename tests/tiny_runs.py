@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import INTERRUPTED, app
+from pipeline.cli import app
 from pipeline.journal import Event, without_time
 from pipeline.run_folder import RunFolder
+from pipeline.terminal import INTERRUPTED
 
 # With few codes and small batches the generator uses all of them after a handful of epochs, so
 # that trees split, queries are new and retraining changes codes.
@@ -39,6 +40,10 @@ def vqlso(*arguments: str | Path) -> Result:
 def tiny(out: Path, cache: Path, *overrides: str) -> list[str]:
     """Arguments of a tiny run; later overrides win."""
     keys = {override.split("=")[0] for override in overrides}
+    if "data" in keys:
+        keys.add("data.count")  # of the procedural faces
+    if any(override.startswith("generator.checkpoint=") for override in overrides):
+        keys |= {each.split("=")[0] for each in TINY if each.startswith("generator.")}
     kept = [each for each in TINY if each.split("=")[0] not in keys]
     return ["smile_shift", *kept, *overrides, f"out={out}", f"cache={cache}"]
 

@@ -130,6 +130,14 @@ class Solver(Protocol):
 
 
 @runtime_checkable
+class KeepsSurrogate(Protocol):
+    """What a solver may offer beside `Solver`, so that a run can keep what it was guided by."""
+
+    def save_surrogate(self, path: Path) -> None:
+        """Write the surrogate behind the last proposal, if it can be written."""
+
+
+@runtime_checkable
 class Surrogate(Protocol):
     """A cheap model of the score over latents."""
 

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.ticker import MaxNLocator
 
+from pipeline.report.digits import Digits
 from pipeline.report.headline import duration
-from pipeline.report.record import Samples
+from pipeline.report.record import Queries, Samples
 from pipeline.report.series import Calibration, CodeUsage, ShiftBand, TwoScorers, Vector
 from pipeline.report.style import (
     CHANCE,
@@ -33,11 +34,27 @@ _CONTROL_NAMES = {
 }
 
 
-def top_k(curves: Mapping[int, Vector], scores: Vector, mark: float | None) -> Markup:
-    """Best, 10th and 50th best against queries; `mark` is the best training image."""
+def top_k(
+    curves: Mapping[int, Vector], asked: Queries, mark: float | None, digits: Digits
+) -> Markup:
+    """Best, 10th and 50th best against queries; `mark` is the best training image.
+
+    Repeats, whose codes were known before, count for none of the curves: they are crosses.
+    """
+    scores, new = asked.scores, asked.novel
     queries = np.arange(1, len(scores) + 1)
     with canvas() as (figure, axes):
-        axes.scatter(queries, scores, s=7, color=MUTED, alpha=0.45, linewidths=0)
+        axes.scatter(queries[new], scores[new], s=7, color=MUTED, alpha=0.45, linewidths=0)
+        if not new.all():
+            axes.scatter(
+                queries[~new],
+                scores[~new],
+                s=22,
+                marker="x",
+                color=CHANCE,
+                linewidths=1.2,
+                label="repeats",
+            )
         for (k, curve), fade in zip(curves.items(), (1.0, 0.7, 0.45), strict=True):
             if np.isfinite(curve).any():
                 axes.plot(queries, curve, color=SCORER, alpha=fade, label=_RANK_NAMES[k])
@@ -45,17 +62,18 @@ def top_k(curves: Mapping[int, Vector], scores: Vector, mark: float | None) -> M
             axes.axhline(mark, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), label="training")
         axes.set_xlabel("queries")
         axes.set_ylabel("score")
-        legend_above(axes, columns=4)
+        legend_above(axes, columns=3 if not new.all() else 4)
         reached = "; ".join(
-            f"{_RANK_NAMES[k]} {curve[-1]:.2f}"
+            f"{_RANK_NAMES[k]} {digits(curve[-1])}"
             for k, curve in curves.items()
             if len(curve) and np.isfinite(curve[-1])
         )
-        alt = f"Line chart of the best scores so far. After {len(scores)} queries: {reached}."
+        alt = f"Line chart of the best scores so far. After {len(scores)} queries, of "
+        alt += f"which {int((~new).sum())} are repeats: {reached}."
         return inline_svg(figure, "top-k", alt)
 
 
-def predicted_against_true(data: Calibration) -> Markup:
+def predicted_against_true(data: Calibration, digits: Digits) -> Markup:
     """One dot a query; on the diagonal the surrogate was right."""
     with canvas() as (figure, axes):
         _diagonal(axes, data.predicted, data.scores)
@@ -64,12 +82,12 @@ def predicted_against_true(data: Calibration) -> Markup:
         axes.set_ylabel("score that the scorer gave")
         alt = (
             f"Scatter chart of {len(data.scores)} queries, predicted against true score. "
-            f"They differ by {data.error:.2f} on average."
+            f"They differ by {digits(data.error)} on average."
         )
         return inline_svg(figure, "predicted", alt)
 
 
-def controls(scores: Mapping[str, Vector]) -> Markup:
+def controls(scores: Mapping[str, Vector], digits: Digits) -> Markup:
     """Distribution of the scores of references, random codes and queries, means marked."""
     hues = {"reference": MUTED, "random_codes": CHANCE, "queries": SCORER}
     with canvas(height=240) as (figure, axes):
@@ -80,7 +98,7 @@ def controls(scores: Mapping[str, Vector]) -> Markup:
             mean = float(values.mean())
             axes.plot([mean, mean], [-row - 0.32, -row + 0.32], color=INK, linewidth=2)
             axes.annotate(
-                f"{mean:.2f}", (mean, -row + 0.34), ha="center", va="bottom", fontsize=11.5
+                digits(mean), (mean, -row + 0.34), ha="center", va="bottom", fontsize=11.5
             )
         names = [_CONTROL_NAMES[name] for name in scores]
         axes.set_yticks([-row for row in range(len(scores))], names)
@@ -88,12 +106,13 @@ def controls(scores: Mapping[str, Vector]) -> Markup:
         axes.set_ylim(0.4 - len(scores), 0.7)
         axes.set_xlabel("score")
         means = ", ".join(
-            f"{_CONTROL_NAMES[name]} {values.mean():.2f}" for name, values in scores.items()
+            f"{_CONTROL_NAMES[name]} {digits(float(values.mean()))}"
+            for name, values in scores.items()
         )
         return inline_svg(figure, "controls", f"Distributions of scores; means: {means}.")
 
 
-def shift(band: ShiftBand) -> Markup:
+def shift(band: ShiftBand, digits: Digits) -> Markup:
     """Quantile band of the generator's own samples over the rounds, with both scorers' means."""
     with canvas() as (figure, axes):
         axes.fill_between(
@@ -122,15 +141,15 @@ def shift(band: ShiftBand) -> Markup:
         legend_above(axes, columns=4)
         alt = (
             f"Band chart over {len(band.rounds)} measured rounds. The samples' mean score goes "
-            f"from {band.mean[0]:.2f} to {band.mean[-1]:.2f}."
+            f"from {digits(band.mean[0])} to {digits(band.mean[-1])}."
         )
         return inline_svg(figure, "shift", alt)
 
 
-def first_and_last(first: Samples, last: Samples) -> Markup:
+def first_and_last(first: Samples, last: Samples, digits: Digits) -> Markup:
     """Histograms of the samples' scores before and after."""
     everything = np.concatenate([first.degrees, last.degrees])
-    edges = np.linspace(everything.min(), everything.max() + 1e-9, 25)
+    edges = np.histogram_bin_edges(everything, 24)
     with canvas() as (figure, axes):
         for samples, hue in ((first, MUTED), (last, SCORER)):
             share = np.full(len(samples.degrees), 1 / len(samples.degrees))
@@ -155,13 +174,14 @@ def first_and_last(first: Samples, last: Samples) -> Markup:
         axes.set_ylabel("share of samples")
         legend_above(axes, columns=2)
         alt = (
-            f"Two histograms of the generator's samples: mean {first.degrees.mean():.2f} "
-            f"{_after(first.round)}, {last.degrees.mean():.2f} {_after(last.round)}."
+            f"Two histograms of the generator's samples: mean "
+            f"{digits(float(first.degrees.mean()))} {_after(first.round)}, "
+            f"{digits(float(last.degrees.mean()))} {_after(last.round)}."
         )
         return inline_svg(figure, "first-and-last", alt)
 
 
-def scorer_against_judge(data: TwoScorers) -> Markup:
+def scorer_against_judge(data: TwoScorers, digits: Digits) -> Markup:
     """Each query and each reference by both scorers; below the diagonal the judge sees less."""
     with canvas() as (figure, axes):
         known = np.isfinite(data.reference) & np.isfinite(data.reference_judged)
@@ -188,8 +208,8 @@ def scorer_against_judge(data: TwoScorers) -> Markup:
         legend_above(axes, columns=2)
         alt = (
             f"Scatter chart of {len(data.query)} queries by both scorers: mean "
-            f"{data.query.mean():.2f} by the queried scorer, "
-            f"{data.query_judged.mean():.2f} by the judge."
+            f"{digits(float(data.query.mean()))} by the queried scorer, "
+            f"{digits(float(data.query_judged.mean()))} by the judge."
         )
         return inline_svg(figure, "two-scorers", alt)
 
@@ -266,7 +286,7 @@ def _violin(axes: Axes, values: Vector, place: float, hue: str) -> None:
 def _diagonal(axes: Axes, x: Vector, y: Vector) -> None:
     """Equal limits on both axes and the line on which they agree."""
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
-    margin = 0.04 * max(high - low, 1e-6)
+    margin = 0.04 * (high - low) or 1e-6 * max(abs(low), 1.0)
     limits = (low - margin, high + margin)
     axes.plot(limits, limits, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
     axes.set_xlim(limits)

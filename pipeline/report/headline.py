@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from pipeline.report.digits import DEGREES, Digits, alone
+
 Kind = Literal["score", "label", "count", "share", "distance", "seconds"]
 
 
@@ -21,6 +23,7 @@ class Row:
         kind: how it is written.
         value: by the queried scorer, or of the run; None where there is none.
         judge: by the judge; None where there is none.
+        digits: how the run's scores are written.
     """
 
     key: str
@@ -29,18 +32,19 @@ class Row:
     kind: Kind
     value: float | None
     judge: float | None = None
+    digits: Digits = DEGREES
 
     @property
     def text(self) -> str:
         """The value as it is shown."""
         if self.value is None:
             return "not reached" if self.key.startswith("top") else "–"
-        return written(self.value, self.kind)
+        return written(self.value, self.kind, self.digits)
 
     @property
     def judge_text(self) -> str:
         """The judge's value as it is shown; empty where the judge has none."""
-        return "" if self.judge is None else written(self.judge, self.kind)
+        return "" if self.judge is None else written(self.judge, self.kind, self.digits)
 
 
 _ROWS: tuple[tuple[str, str, Kind, str], ...] = (
@@ -143,22 +147,30 @@ _ROWS: tuple[tuple[str, str, Kind, str], ...] = (
 def rows(summary: Mapping[str, Any]) -> list[Row]:
     """All figures of a summary in the order of their weight."""
     judge = summary.get("judge") or {}
+    digits = score_digits(summary)
     return [
-        Row(key, label, sentence, kind, summary.get(key), judge.get(key))
+        Row(key, label, sentence, kind, summary.get(key), judge.get(key), digits)
         for key, label, kind, sentence in _ROWS
         if key in summary
     ]
 
 
-def written(value: float, kind: Kind) -> str:
-    """A figure with as many digits as mean something."""
+def score_digits(summary: Mapping[str, Any]) -> Digits:
+    """How a run's scores are written; from the figures themselves where no spread was kept."""
+    if summary.get("spread") is not None:
+        return Digits(summary["spread"])
+    return Digits.of(summary.get(key) for key, _, kind, _ in _ROWS if kind == "score")
+
+
+def written(value: float, kind: Kind, digits: Digits = DEGREES) -> str:
+    """A figure with as many digits as mean something; `digits` are those of scores."""
     if kind == "count":
         return f"{value:,.0f}".replace(",", "\u202f")
     if kind == "share":
         return f"{100 * value:.{0 if value in (0, 1) else 1}f}\u202f%"
     if kind == "seconds":
         return duration(value)
-    return f"{value:.2f}"
+    return digits(value) if kind == "score" else alone(value)
 
 
 def duration(seconds: float) -> str:
@@ -190,16 +202,18 @@ class Agreement:
     Attributes:
         queried: the mean query's score minus the mean reference's.
         judge: the same by the judge, which the search never asked.
+        nothing: gains below this are none.
     """
 
     queried: float
     judge: float
+    nothing: float = 0.01
 
     # Conventions of this page, not statistics: a gain that the judge sees less than half of is
-    # mostly not there; below a hundredth of a degree there is nothing to share.
+    # mostly not there; below half a hundredth of the scores' range there is nothing to share.
     MOSTLY = 0.75
     HALF = 0.5
-    NOTHING = 0.01
+    NOTHING = 0.005
 
     @property
     def share(self) -> float:
@@ -209,7 +223,7 @@ class Agreement:
     @property
     def verdict(self) -> Verdict:
         """In one word."""
-        if self.queried < self.NOTHING:
+        if self.queried < self.nothing:
             return Verdict.NO_GAIN
         if self.share >= self.MOSTLY:
             return Verdict.CONFIRMED
@@ -224,4 +238,7 @@ def agreement(summary: Mapping[str, Any]) -> Agreement | None:
         if query is None or reference is None:
             return None
         gains.append(query - reference)
-    return Agreement(*gains)
+    queried, judge = gains
+    if summary.get("spread"):
+        return Agreement(queried, judge, Agreement.NOTHING * summary["spread"])
+    return Agreement(queried, judge)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.report import figures, pictures
-from pipeline.report.headline import agreement, duration, rows, written
+from pipeline.report.digits import Digits, alone
+from pipeline.report.headline import agreement, duration, rows, score_digits, written
 from pipeline.report.record import Facts, Record, Samples, read
 from pipeline.report.series import (
     calibration,
@@ -26,8 +27,9 @@ from pipeline.report.series import (
     two_scorers,
 )
 from pipeline.run_folder import RunFolder
+from vqlso.objectives.degree import LEVELS
 
-_LEVELS = range(6)
+_LEVELS = range(LEVELS)
 _PAIRS_AT_ONCE = 12  # more are folded away
 
 
@@ -68,7 +70,7 @@ class FreeCells:
     """The cells that the search could change.
 
     Attributes:
-        picture: the training set's mean face with the cells marked, a data URI.
+        picture: the training set's mean image with the cells marked, a data URI.
         shares: (row, column, share of queries), counted from 1, the most frequent first.
     """
 
@@ -78,12 +80,13 @@ class FreeCells:
 
 @dataclass(frozen=True)
 class ScorerQuality:
-    """How well a scorer knows the labels of people it was not trained on.
+    """How well a scorer knows the labels of images it was not trained on.
 
     Attributes:
         role: what it does in this run.
         facts: name, origin and whatever was measured.
-        recalls: share of each degree's images that it places there; None where not measured.
+        recalls: by the page's levels, the share of a level's images that it places there; None
+            where not measured.
     """
 
     role: str
@@ -115,8 +118,12 @@ def render(record: Record) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    digits = _digits(record)
+    scorers = record.preparation.get("scorers") or {}
+    levels = _levels(scorers)
     environment.filters.update(
-        score=lambda value: "–" if value is None else f"{value:.2f}".replace("-", "−"),
+        score=lambda value: "–" if value is None else digits(value).replace("-", "−"),
+        alone=lambda value: "–" if value is None else alone(value).replace("-", "−"),
         count=lambda value: written(value, "count"),
         share=lambda value: written(value, "share"),
         duration=duration,
@@ -126,13 +133,14 @@ def render(record: Record) -> str:
         environment=record.environment,
         data=record.preparation.get("data") or {},
         generator=record.preparation.get("generator") or {},
-        scorers=_scorers(record.preparation.get("scorers") or {}),
-        levels=_LEVELS,
+        scorers=_scorers(scorers, levels),
+        levels=list(levels.values()),
         summary=record.summary,
         rows=rows(record.summary),
         agreement=agreement(record.summary),
         calibration=calibration(record.queries),
-        charts=_charts(record),
+        charts=_charts(record, digits),
+        repeats=int((~record.queries.novel).sum()),
         pairs=_pairs(record.evaluation),
         pairs_at_once=_PAIRS_AT_ONCE,
         sheets=_sheets(record.samples),
@@ -142,23 +150,31 @@ def render(record: Record) -> str:
     )
 
 
-def _charts(record: Record) -> dict[str, Markup]:
+def _digits(record: Record) -> Digits:
+    """The run's own, or those of its queries and controls where it is not measured yet."""
+    if record.summary:
+        return score_digits(record.summary)
+    columns = [record.queries.scores, *record.queries.controls.values()]
+    return Digits.of(float(value) for column in columns for value in column)
+
+
+def _charts(record: Record, digits: Digits) -> dict[str, Markup]:
     """The figures that this run has the data for, by name."""
     charts: dict[str, Markup] = {}
     queries = record.queries
     if len(queries):
         mark = record.summary.get("train_best_reconstructed")
-        charts["top_k"] = figures.top_k(top_k_curves(queries), queries.scores, mark)
+        charts["top_k"] = figures.top_k(top_k_curves(queries), queries, mark, digits)
     if promises := calibration(queries):
-        charts["predicted"] = figures.predicted_against_true(promises)
+        charts["predicted"] = figures.predicted_against_true(promises, digits)
     if len(scores := compared_scores(queries)) > 1:
-        charts["controls"] = figures.controls(scores)
+        charts["controls"] = figures.controls(scores, digits)
     if band := shift_band(record.rounds):
-        charts["shift"] = figures.shift(band)
+        charts["shift"] = figures.shift(band, digits)
     if len(record.samples) == 2:
-        charts["first_and_last"] = figures.first_and_last(*record.samples)
+        charts["first_and_last"] = figures.first_and_last(*record.samples, digits)
     if both := two_scorers(record):
-        charts["two_scorers"] = figures.scorer_against_judge(both)
+        charts["two_scorers"] = figures.scorer_against_judge(both, digits)
     if usage := _usage(record):
         charts["codebook"] = figures.codebook(usage["before"], usage["after"])
     if seconds := stage_seconds(record):
@@ -220,13 +236,30 @@ def _free_cells(record: Record) -> FreeCells | None:
     )
 
 
-def _scorers(facts: Facts) -> list[ScorerQuality]:
+def _levels(scorers: Facts) -> dict[int, str]:
+    """The levels that some scorer was measured at, with the label that each stands for."""
+    measured = {
+        level: facts
+        for facts in scorers.values()
+        for level in _LEVELS
+        if facts and f"recall_{level}" in facts
+    }
+    return {level: _label_of(level, measured[level]) for level in sorted(measured)}
+
+
+def _label_of(level: int, facts: Facts) -> str:
+    """Scorers have six levels on any scale: which label one stands for depends on the scale."""
+    lowest, highest = facts.get("lowest", 0.0), facts.get("highest", float(LEVELS - 1))
+    return f"{lowest + level / (LEVELS - 1) * (highest - lowest):.4g}"
+
+
+def _scorers(facts: Facts, levels: Iterable[int]) -> list[ScorerQuality]:
     roles = {"queried": "queried: the search asked it", "judge": "judge: never asked"}
     return [
         ScorerQuality(
             role,
             facts[key],
-            tuple(facts[key].get(f"recall_{level}") for level in _LEVELS),
+            tuple(facts[key].get(f"recall_{level}") for level in levels),
         )
         for key, role in roles.items()
         if facts.get(key)

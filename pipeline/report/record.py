@@ -119,11 +119,11 @@ def read(folder: RunFolder) -> Record:
         RunFolderError: the journal is damaged.
     """
     events = folder.journal.events()
-    config = folder.config.read_text(encoding="utf-8")
+    config = folder.read_settings()
     rounds = tuple(event for event in events if event["event"] == "round")
     settings = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(config)))
     return Record(
-        path=str(folder.path),
+        path=str(folder.named),
         config=config,
         settings=settings,
         environment=_json(folder, "environment.json"),

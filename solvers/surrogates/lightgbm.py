@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from math import prod
+from math import log2, prod
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,6 +19,8 @@ from vqlso.errors import SolverError
 from vqlso.records import FitReport
 
 MEASURES = ("gain", "split")
+# In deviations: float32 still tells scores apart that differ by a 100,000th of a deviation.
+OFFSET_STEP = 128.0
 
 
 class LightGBMSurrogate:
@@ -30,8 +32,10 @@ class LightGBMSurrogate:
     that a training keeps busy have been measured 64 times slower than on free ones.
 
     LightGBM keeps labels as float32 and bounds what it learns by absolute constants, so it learns
-    nothing of scores around 1e9 or of differences of 1e-6. Trees are therefore fitted to scores
-    of mean 0 and deviation 1. Leaves and predictions are on the scores' own scale.
+    nothing of scores around 1e9. Trees are therefore fitted to scores that are moved near 0 and
+    scaled to a deviation near 1, by powers of two: these round nothing, and scores that need no
+    moving give the very trees that they give untouched. Leaves and predictions are on the
+    scores' own scale.
 
     Args:
         categories: K, codes lie in 0..K-1.
@@ -74,8 +78,8 @@ class LightGBMSurrogate:
             "force_row_wise": True,
             "verbosity": -1,
         }
-        self._booster: Any = None  # its leaves lack the mean
-        self._mean = 0.0
+        self._booster: Any = None  # its leaves lack the offset
+        self._offset = 0.0
         self._ensemble: TreeEnsemble | None = None
 
     def fit(
@@ -107,22 +111,22 @@ class LightGBMSurrogate:
             raise SolverError("Scores must be finite: leave failed evaluations out of the fit.")
         if weight is not None and np.shape(weight) != y.shape:
             raise SolverError(f"{len(y)} samples need as many weights; got {np.shape(weight)}.")
-        self._mean, deviation = _location_and_scale(y, weight)
+        self._offset, scale = _offset_and_scale(y, weight)
         data = lightgbm.Dataset(
             codes,
-            (y - self._mean) / deviation,
+            (y - self._offset) / scale,
             weight=weight,
             categorical_feature=list(range(codes.shape[1])),
         )
         self._booster = lightgbm.train(self._parameters, data, num_boost_round=self.trees)
         for tree, leaf, value in _leaves(self._booster):
-            self._booster.set_leaf_output(tree, leaf, value * deviation)
+            self._booster.set_leaf_output(tree, leaf, value * scale)
         self._ensemble = None
         r2 = _r2(y, self.predict(z), weight)
         return FitReport(perf_counter() - began, len(y), {"r2": r2})
 
     def predict(self, z: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(n, h, w) or (n, cells) codes -> (n,) float64, by LightGBM itself but for the mean.
+        """(n, h, w) or (n, cells) codes -> (n,) float64, by LightGBM itself but for the offset.
 
         Raises:
             SolverError: before a fit, or as `fit`.
@@ -133,17 +137,17 @@ class LightGBMSurrogate:
             raise SolverError(
                 f"Fitted to {booster.num_feature()} cells; got latents of {codes.shape[1]}."
             )
-        centred = booster.predict(codes, num_threads=self.threads)
-        return np.asarray(centred, dtype=np.float64) + self._mean
+        moved = booster.predict(codes, num_threads=self.threads)
+        return np.asarray(moved, dtype=np.float64) + self._offset
 
     def ensemble(self) -> TreeEnsemble:
         """The fitted trees as neutral arrays, read once per fit.
 
-        The mean is their base, added last as in `predict`: the two agree to the last bit.
+        The offset is their base, added last as in `predict`: the two agree to the last bit.
         """
         if self._ensemble is None:
             trees = TreeEnsemble.from_lightgbm(self._fitted(), categories=self.categories)
-            self._ensemble = replace(trees, base=self._mean, base_last=True)
+            self._ensemble = replace(trees, base=self._offset, base_last=True)
         return self._ensemble
 
     def importance(self, measure: str = "gain") -> NDArray[np.float64]:
@@ -162,13 +166,13 @@ class LightGBMSurrogate:
     def save(self, path: Path) -> None:
         """Write the model as LightGBM text, by a temporary name so that it is never half there.
 
-        LightGBM's text has no base: the leaves of the last tree carry the mean. Added there it
-        is rounded once, so that the text predicts what `predict` does but for that rounding.
+        LightGBM's text has no base: the leaves of the last tree carry the offset. Added
+        there it is rounded once more than in `predict`.
         """
         whole = lightgbm.Booster(model_str=self._fitted().model_to_string())
         last = whole.num_trees() - 1
         for tree, leaf, value in _leaves(whole, first=last):
-            whole.set_leaf_output(tree, leaf, value + self._mean)
+            whole.set_leaf_output(tree, leaf, value + self._offset)
         temporary = path.with_name(path.name + ".part")
         temporary.write_text(whole.model_to_string(), encoding="utf-8")
         temporary.replace(path)
@@ -191,14 +195,19 @@ class LightGBMSurrogate:
         return z.reshape(len(z), prod(z.shape[1:])).astype(np.float32)
 
 
-def _location_and_scale(
+def _offset_and_scale(
     y: NDArray[np.float64], weight: NDArray[np.float64] | None
 ) -> tuple[float, float]:
-    """Mean and standard deviation; 1 instead of a deviation that rounding alone could make."""
+    """What to subtract from scores, and then to divide them by.
+
+    The scale is the power of two next to the deviation; the offset is a multiple of
+    OFFSET_STEP scales, so it is 0 unless the mean is many deviations away from 0.
+    """
     mean = float(np.average(y, weights=weight))
     deviation = float(np.sqrt(np.average((y - mean) ** 2, weights=weight)))
     rounding = 4 * np.finfo(np.float64).eps * np.abs(y).max()
-    return mean, deviation if deviation > rounding else 1.0
+    scale = 2.0 ** round(log2(deviation)) if deviation > rounding else 1.0
+    return OFFSET_STEP * scale * round(mean / (OFFSET_STEP * scale)), scale
 
 
 def _leaves(booster: Any, first: int = 0) -> Iterator[tuple[int, int, float]]:

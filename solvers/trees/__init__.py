@@ -9,6 +9,7 @@ from solvers.trees.backends.contract import (
     Task,
     UnsupportedError,
 )
+from solvers.trees.certificate_checker import CheckedCertificate, check_certificate
 from solvers.trees.constraints import Constraint, Equal, Forbidden, HammingBall, Linear
 from solvers.trees.ensemble import TreeEnsemble
 from solvers.trees.features import Categorical, Continuous, Feature, Integer
@@ -20,6 +21,7 @@ __all__ = [
     "Backend",
     "BackendResult",
     "Categorical",
+    "CheckedCertificate",
     "Constraint",
     "Continuous",
     "DistanceTerm",
@@ -39,6 +41,7 @@ __all__ = [
     "Term",
     "TreeEnsemble",
     "UnsupportedError",
+    "check_certificate",
     "maximize",
     "minimize",
     "replay",

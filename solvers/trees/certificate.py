@@ -219,8 +219,9 @@ def _proof(objective: Objective, rows: tuple[Row, ...], target: float) -> _Proof
         box = objective.whole() if above is None else objective.restricted(above, divided, choices)
         bound = objective.bound(box)
         is_open = bound > target
-        missed = [r for r in splitter.missed(box) if cannot_hold(rows[r], box.choices)]
-        if is_open and missed:
+        missed = splitter.missed(box) if is_open else []
+        missed = [row for row in missed if cannot_hold(rows[row], box.choices)]
+        if missed:
             proof.actions.append(CLOSED - 1 - missed[0])
         elif is_open and max(map(len, box.choices)) > 1:
             cell, parts = splitter.split(box, target)

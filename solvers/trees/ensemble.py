@@ -255,8 +255,8 @@ class TreeEnsemble:
         from solvers.trees.traversal import branches
 
         at, asked = np.broadcast_arrays(nodes, values)
-        flat = np.ascontiguousarray(at.ravel(), dtype=np.int64)
-        numbers = np.ascontiguousarray(asked.ravel(), dtype=np.float64)
+        # Copies, since compiled code tells read-only views from arrays.
+        flat, numbers = at.astype(np.int64).ravel(), asked.astype(np.float64).ravel()
         return np.asarray(branches(self.arrays, flat, numbers)).reshape(at.shape)
 
     def predict(self, z: ArrayLike) -> NDArray[np.float64]:

@@ -63,9 +63,9 @@ def unfinished(finished: RunFolder, tmp_path: Path) -> RunFolder:
         ("threads=0", ["threads must be at least 1"]),
         ("data.size=60", ["data.size=60", "multiple of 8", "56 or 64"]),
         ("data.kind=fases", ["data.kind", "did you mean 'faces'"]),
-        ("data.crop=center", ["data.crop", "did you mean 'centre'"]),
+        ("data=folder data.crop=center", ["data.crop", "did you mean 'centre'"]),
         ("data.count=0", ["data.count must be at least 1"]),
-        ("data.max_bad_share=nan", ["data.max_bad_share", "nan"]),
+        ("data=folder data.max_bad_share=nan", ["data.max_bad_share", "nan"]),
         ("generator.codebook.update=emma", ["generator.codebook.update", "did you mean 'ema'"]),
         ("generator.decay=cosinus", ["generator.decay", "did you mean 'cosine'"]),
         ("generator.learning_rate=0", ["generator.learning_rate must be above 0"]),
@@ -87,7 +87,7 @@ def unfinished(finished: RunFolder, tmp_path: Path) -> RunFolder:
     ],
 )
 def test_a_setting_that_cannot_be_used(override: str, words: list[str], run, tmp_path) -> None:
-    result = run(override)
+    result = run(*override.split())
     assert result.exit_code == ConfigError.exit_code
     said(result, *words)
     assert not (tmp_path / "run").exists()  # found before anything was made
@@ -99,6 +99,7 @@ def test_a_setting_that_cannot_be_used(override: str, words: list[str], run, tmp
         (["data=celeba"], ["data.kind=celeba needs data.root"]),
         (["data=folder", "data.root=."], ["data.kind=folder needs data.scores"]),
         (["objective=callable"], ["objective.kind=callable needs objective.target"]),
+        (["objective.target=my:score"], ["objective.target", "no effect", "objective=callable"]),
         (["objective=celeba_dialog"], ["needs objective.checkpoint"]),
         (["objective=callable", "objective.target=no_such:f"], ["no_such", "ModuleNotFound"]),
         (["objective=callable", "objective.target=math"], ["'math'", "module:function"]),
@@ -142,9 +143,57 @@ def test_a_scorer_for_images_of_another_size(finished: RunFolder, tmp_path: Path
     config = yaml.safe_load(folder.config.read_text())
     config["data"]["size"] = 32
     folder.config.write_text(yaml.safe_dump(config))
-    result = vqlso("resume", folder.path)
+    result = vqlso("resume", "--force", folder.path)
     assert result.exit_code == DataError.exit_code
     said(result, "3 x 64 x 64", "3 x 32 x 32", "same size")
+
+
+def test_a_configuration_that_was_edited(finished: RunFolder, tmp_path: Path) -> None:
+    folder = unfinished(finished, tmp_path)
+    text = folder.config.read_text()
+    folder.config.write_text(text.replace("  t: 3", "  t: 2"))
+    result = vqlso("resume", folder.path)
+    assert result.exit_code == RunFolderError.exit_code
+    said(result, "solver.t was 3 and is 2", "another out=DIR", "--force")
+    forced = vqlso("resume", "--force", folder.path)
+    assert forced.exit_code == 0, forced.output
+    assert "solver.t was 3 and is 2" in forced.stderr
+    assert "solver.t was 3 and is 2" in folder.report.read_text()
+
+
+@pytest.mark.parametrize("command", ["resume", "report"])
+def test_a_configuration_that_is_no_yaml(command: str, finished: RunFolder, tmp_path: Path) -> None:
+    folder = unfinished(finished, tmp_path)
+    folder.config.write_text("queries: [")
+    said(vqlso(command, folder.path), "config.yaml")
+
+
+def test_a_truncated_image_of_a_query(finished: RunFolder, tmp_path: Path) -> None:
+    folder = unfinished(finished, tmp_path)
+    image = folder.path / "archive/000001-query.png"
+    image.write_bytes(image.read_bytes()[:200])
+    result = vqlso("resume", folder.path)
+    assert result.exit_code == RunFolderError.exit_code
+    said(result, "000001-query.png is damaged", "start a new run")
+
+
+@pytest.mark.parametrize("gone", [2, 4])
+def test_a_deleted_line_of_the_journal(gone: int, finished: RunFolder, tmp_path: Path) -> None:
+    folder = unfinished(finished, tmp_path)
+    lines = folder.journal.path.read_bytes().splitlines(keepends=True)
+    folder.journal.path.write_bytes(b"".join(lines[:gone] + lines[gone + 1 :]))
+    for command in ("resume", "report"):
+        said(vqlso(command, folder.path), f"Line {gone + 1}", "deleted", "another out=DIR")
+
+
+def test_a_round_whose_generator_is_gone(finished: RunFolder, tmp_path: Path) -> None:
+    """A journal that was cut back behind a round whose weights were deleted."""
+    folder = unfinished(finished, tmp_path)
+    lines = folder.journal.path.read_bytes().splitlines(keepends=True)
+    folder.journal.path.write_bytes(b"".join(lines[:3]))
+    result = vqlso("resume", folder.path)
+    assert result.exit_code == RunFolderError.exit_code
+    said(result, "rounds/001/generator.safetensors", "start a new run")
 
 
 def test_pictures_smaller_than_asked_for(run, pictures: Path) -> None:

@@ -1,5 +1,6 @@
 """One's own function as the black box: whole runs, batches, failures, and giving up."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,14 @@ from pipeline.run_folder import RunFolder
 from vqlso.errors import ObjectiveError
 
 MODULE = """
+import os
+
 import numpy as np
+
+def wandering(images):
+    if os.path.isdir("elsewhere"):
+        os.chdir("elsewhere")
+    return brightness(images)
 
 def brightness(images):
     return 5 * images.mean(axis=(1, 2, 3))
@@ -61,6 +69,24 @@ def test_a_function_is_the_black_box(cache: Path, tmp_path: Path) -> None:
         assert event["score"] == pytest.approx(5 * image.mean() / 255, rel=1e-5)
     facts = folder.read_json("preparation.json")["scorers"]["queried"]
     assert facts == {"name": "own_score:brightness", "origin": "yours"}
+
+
+def test_a_function_may_change_the_current_directory(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given by relative paths, the run stays in one folder, and the cache where it is."""
+    (tmp_path / "elsewhere").mkdir()
+    cache.mkdir(exist_ok=True)
+    relative = Path(os.path.relpath(cache, tmp_path))
+    result = vqlso("run", *tiny(Path("run"), relative, *own("wandering")))
+    assert result.exit_code == 0, result.output
+    assert Path.cwd() == tmp_path / "elsewhere"
+    assert not list(Path.cwd().iterdir())
+    folder = RunFolder(tmp_path / "run")
+    assert len(list(folder.path.glob("archive/*-query.png"))) == 4
+    assert folder.report.is_file()
+    kept = [folder.config, folder.path / "environment.json", folder.journal.path]
+    assert not any(str(tmp_path) in path.read_text() for path in kept)
 
 
 def test_batches_need_not_divide_the_budget(cache: Path, tmp_path: Path) -> None:

@@ -49,10 +49,10 @@ SHORT = ("queries=2", "generator.epochs=1", "objective.epochs=1")
 
 
 def test_pictures_of_ones_own(faces: ImageSet, tmp_path: Path) -> None:
-    """Scores on a scale of their own, and one damaged picture among many."""
+    """Scores on a scale of their own, cut at their median, and one damaged picture among many."""
     folder = tmp_path / "pictures"
     folder.mkdir()
-    lines = ["file,score"]
+    lines = ["photo,charm"]
     for row in range(PEOPLE):
         picture(faces, row).save(folder / f"{row}.jpg", quality=95)
         lines.append(f"{row}.jpg,{10 * faces.labels[row] - 20:.3f}")
@@ -67,7 +67,7 @@ def test_pictures_of_ones_own(faces: ImageSet, tmp_path: Path) -> None:
         "data=folder",
         f"data.root={folder}",
         f"data.scores={tmp_path / 'scores.csv'}",
-        "data.restrict=0",
+        "data.score_column=charm",
     )
 
     data = done.read_json("preparation.json")["data"]
@@ -75,13 +75,18 @@ def test_pictures_of_ones_own(faces: ImageSet, tmp_path: Path) -> None:
     assert data["name"] == "pictures"
     assert data["skipped"] == ["7.jpg"]
     assert data["images"] == PEOPLE - 1
-    assert data["training"] == (labels <= 0).sum()
-    assert data["target"] == (labels > 0).sum()
-    assert "column score of scores.csv" in data["label_origin"]
+    assert data["restrict"] == np.median(labels)
+    assert data["restrict_reason"] == "the median of all labels"
+    assert data["training"] == (labels <= np.median(labels)).sum()
+    assert data["target"] == (labels > np.median(labels)).sum()
+    assert "column charm of scores.csv" in data["label_origin"]
     summary = done.read_json("summary.json")
-    assert summary["train_best"] == pytest.approx(labels[labels <= 0].max())
+    assert summary["train_best"] == pytest.approx(labels[labels <= np.median(labels)].max())
     assert labels.min() <= summary["query_mean"] <= labels.max()
-    assert "7.jpg" in done.report.read_text()
+    report = done.report.read_text()
+    assert "7.jpg" in report
+    assert "(the median of all labels)" in report
+    assert "smil" not in report.split("How to reproduce it")[0].replace("smile_shift", "")
 
 
 def test_celeba_with_degrees(celeba: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pipeline.configuration import (
     experiments,
     saved,
 )
+from pipeline.unused import IDLE
 from vqlso.errors import ConfigError
 
 
@@ -64,7 +65,7 @@ def test_overrides_win_over_groups() -> None:
     ],
 )
 def test_paths_are_taken_as_they_are_written(path: str) -> None:
-    assert composed("smile_shift", [f"data.root={path}"]).data.root == path
+    assert composed("smile_shift", ["data=folder", f"data.root={path}"]).data.root == path
 
 
 def test_null_takes_a_setting_back() -> None:
@@ -108,12 +109,51 @@ def test_checks_name_keys_that_exist() -> None:
     assert checked <= known
 
 
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [
+        (["objective.target=m:f"], "objective=callable"),
+        (["objective=celeba_dialog", "objective.target=m:f"], "objective=callable"),
+        (["objective.checkpoint=x.pth"], "objective=celeba_dialog"),
+        (["objective.attribute=Young"], "objective=celeba_dialog"),
+        (["data.root=x"], "data=celeba or data=folder"),
+        (["data.scores=x.csv"], "data=folder"),
+        (["data=celeba", "data.score_column=x"], "data=folder"),
+        (["data=folder", "data.limit=5"], "data=celeba"),
+        (["data=folder", "data.count=5"], "data=faces"),
+        (["generator.checkpoint=x", "generator.codebook.revival=false"], "leave generator.checkp"),
+        (["retrainer=none", "retrainer.every=3"], "retrainer=weighted"),
+        (["solver.cells=[1]", "solver.t=3"], "leave solver.cells out"),
+        (["shift.samples=0", "shift.components=3"], r"shift\.samples above 0"),
+        (["shift.tolerance=0.1"], r"shift\.patience above 0"),
+        (["objective=callable", "objective.target=m:f", "metrics.frechet_images=9"], "features"),
+    ],
+)
+def test_a_setting_that_nothing_reads_is_named(given: list[str], remedy: str) -> None:
+    name = given[-1].partition("=")[0].replace(".", r"\.")
+    with pytest.raises(ConfigError, match=rf"{name} was given, but has no effect.*{remedy}"):
+        composed("smile_shift", given)
+    composed("smile_shift", given[:-1])
+
+
+def test_what_a_group_or_a_size_sets_is_no_mistake() -> None:
+    composed("smile_shift", ["size=tiny", "data=folder", "data.root=x", "data.scores=y"])
+    composed("smile_shift", ["size=tiny", "retrainer=none", "objective.target=null"])
+
+
+def test_checks_of_idle_settings_name_keys_that_exist() -> None:
+    keys = flat(asdict(composed("smile_shift")))
+    for idle in IDLE:
+        for key in idle.keys:
+            assert any(known == key or known.startswith(key) for known in keys), key
+
+
 def test_every_number_is_checked() -> None:
     config = flat(asdict(composed("smile_shift")), leaves=True)
     numbers = {
         key for key, value in config.items() if isinstance(value, int | float) and value is not True
     }
-    anything_goes = {"data.restrict", "data.count", "train_from_scratch"}
+    anything_goes = {"data.restrict", "data.count", "train_from_scratch", "smoke_test"}
     assert numbers - anything_goes <= {*AT_LEAST, *ABOVE_ZERO}
 
 

@@ -66,11 +66,14 @@ def test_wherever_it_is_torn_whole_groups_are_left(path: Path) -> None:
         assert len(events) == groups[whole]
 
 
-@pytest.mark.parametrize("torn", [b'{"event": "query", "id"', b'{"event": "query", "more": 1}\n'])
-def test_writing_goes_on_behind_the_last_whole_group(path: Path, torn: bytes) -> None:
-    written(path)
-    with path.open("ab") as file:
-        file.write(torn)
+@pytest.mark.parametrize("kept", [0, 30, -1, None])
+def test_writing_goes_on_behind_the_last_whole_group(path: Path, kept: int | None) -> None:
+    """A group of two was being written: a part of its first line, or all of it, is there."""
+    before = written(path).path.read_bytes()
+    Journal(path).append_all("query", [{"id": 5}, {"id": 6}])
+    group = path.read_bytes().removeprefix(before)
+    first = group[: group.index(b"\n") + 1]
+    path.write_bytes(before + first[:kept])
     journal = Journal(path)
     journal.append("query", {"id": 7})
     assert [event["event"] for event in Journal(path).events()] == [
@@ -98,6 +101,48 @@ def test_damage_in_the_middle_is_named(path: Path) -> None:
     path.write_bytes(b"".join(lines))
     with pytest.raises(RunFolderError, match=r"Line 2 of .*journal\.jsonl is damaged"):
         Journal(path).events()
+
+
+JUNK = [b"123", b"null", b"[]", b"{}", b"junk", b'{"event": "query"}', b'"x"', b"", b"[" * 100_000]
+
+
+@pytest.mark.parametrize("junk", JUNK)
+@pytest.mark.parametrize("line", [1, 3, 6])
+def test_junk_is_named_wherever_it_stands(path: Path, junk: bytes, line: int) -> None:
+    written(path)
+    lines = path.read_bytes().split(b"\n")
+    path.write_bytes(b"\n".join([*lines[: line - 1], junk, *lines[line - 1 :]]))
+    with pytest.raises(RunFolderError, match=rf"Line {line} of .*journal\.jsonl is damaged"):
+        Journal(path).events()
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2, 3])
+def test_a_deleted_line_breaks_the_chain(path: Path, gone: int) -> None:
+    lines = written(path).path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:gone] + lines[gone + 1 :]))
+    with pytest.raises(RunFolderError, match=rf"Line {gone + 1} .*deleted or moved.*cut it before"):
+        Journal(path).events()
+    path.write_bytes(b"".join(lines[:gone]))
+    Journal(path).append("query", {"id": 9})  # behind what was cut, the chain goes on
+    assert Journal(path).events()[-1]["id"] == 9
+
+
+def test_a_changed_fact_breaks_the_chain_and_another_time_does_not(path: Path) -> None:
+    content = written(path).path.read_bytes()
+    path.write_bytes(content.replace(b"0.123457", b"0.5"))
+    assert len(Journal(path).events()) == 5
+    path.write_bytes(content.replace(b'"id": 2', b'"id": 3'))
+    with pytest.raises(RunFolderError, match=r"Line 4 .* does not follow"):
+        Journal(path).events()
+
+
+def test_a_journal_without_links_is_read_and_continued(path: Path) -> None:
+    events = written(path).events()
+    old = [json.dumps(event) + "\n" for event in events]
+    path.write_text("".join(old))
+    Journal(path).append("end", {})
+    assert without_time(Journal(path).events()) == [*without_time(events), {"event": "end"}]
+    assert "link" not in path.read_text()
 
 
 def test_a_full_disk_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,6 +108,52 @@ def test_only_one_may_write(folder: RunFolder) -> None:
         pass
 
 
+@pytest.mark.parametrize("length", [0, 8, 40, 120])
+def test_a_truncated_image_is_named_with_the_remedy(folder: RunFolder, length: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (3, 40, 40), dtype=np.uint8)
+    folder.write_image(3, image)
+    path = folder.path / "archive/000003-query.png"
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(RunFolderError, match=r"000003-query\.png is damaged.*start a new run"):
+        folder.read_image(3)
+
+
+def test_an_image_with_a_damaged_chunk_is_named(folder: RunFolder) -> None:
+    folder.write_image(3, np.zeros((3, 40, 40), dtype=np.uint8))
+    path = folder.path / "archive/000003-query.png"
+    content = bytearray(path.read_bytes())
+    for position in range(33, len(content), 3):
+        content[position] ^= 0x5A
+    path.write_bytes(content)
+    with pytest.raises(RunFolderError, match=r"000003-query\.png is damaged"):
+        folder.read_image(3)
+
+
+@pytest.mark.parametrize("text", ["[]", "1", "null"])
+def test_json_that_holds_no_facts_is_damaged(folder: RunFolder, text: str) -> None:
+    folder.write("summary.json", text.encode())
+    with pytest.raises(RunFolderError, match=r"summary\.json is damaged"):
+        folder.read_json("summary.json")
+
+
+@pytest.mark.parametrize("text", [b"a: [", b"- 1", b"\xff", b"a: ${b"])
+def test_a_configuration_that_cannot_be_read_is_damaged(folder: RunFolder, text: bytes) -> None:
+    folder.write("config.yaml", text)
+    with pytest.raises(RunFolderError, match=r"config\.yaml is damaged"):
+        folder.read_settings()
+
+
+def test_a_folder_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder(Path("run"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    folder.write("config.yaml", b"name: x\n")
+    folder.journal.append("end", {})
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"config.yaml", "journal.jsonl"}
+    assert folder.named == Path("run")
+
+
 @pytest.mark.parametrize("name", ["summary.json", "archive.npz"])
 def test_a_damaged_file_is_named_with_the_remedy(name: str, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)

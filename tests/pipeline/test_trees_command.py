@@ -150,6 +150,29 @@ def test_demands_hold(ask, files, codes) -> None:
     assert told["value"] == pytest.approx(told["prediction"] + 9)
 
 
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_a_certificate_is_checked(ask, files, direction) -> None:
+    proof = files / "proof.npz"
+    told = json.loads(ask("--json", "--certificate", proof, direction=direction).stdout)
+    model = (files / "model.txt", "--categories", str(K))
+    checked = json.loads(vqlso("trees", "check", proof, *model, "--json").stdout)
+    assert checked["value"] == pytest.approx(told["value"])
+    assert checked["bound"] == pytest.approx(told["value"])
+    assert checked["minimised"] is (direction == "minimize")
+    shown = vqlso("trees", "check", proof)
+    assert f"{checked['value']:.9g}" in shown.stdout
+    assert "none is " + ("lower" if checked["minimised"] else "higher") in shown.stdout
+    assert "No model was given" in shown.stdout
+    assert "No model" not in vqlso("trees", "check", proof, *model).stdout
+
+
+def test_a_certificate_that_does_not_hold_is_one_paragraph(ask, files) -> None:
+    proof = files / "proof.npz"
+    assert ask("--certificate", proof).exit_code == 0
+    said(vqlso("trees", "check", proof, files / "model.txt", "--categories", "7"), "another model")
+    said(vqlso("trees", "check", files / "model.txt"), "model.txt holds no certificate")
+
+
 def test_a_contradiction_is_named(ask, files) -> None:
     both = [
         {"kind": "equal", "first": 0, "second": 1},

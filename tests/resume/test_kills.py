@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tiny_runs import TINY_EVENTS, events, figures, tiny, vqlso
 
-from pipeline.cli import INTERRUPTED
 from pipeline.run_folder import RunFolder
+from pipeline.terminal import INTERRUPTED
 
 if sys.platform == "win32":
     pytest.skip("no such signal here", allow_module_level=True)
@@ -44,6 +44,11 @@ def stop(points: list[str], folder: Path, cache: Path) -> str:
     expected = [f"{point} {code}" for point, code in zip(points, codes, strict=True)]
     assert process.stdout.splitlines() == expected, process.stderr
     return process.stderr
+
+
+def contents(folder: RunFolder, name: str) -> dict[str, bytes]:
+    """The files of this name, by their round."""
+    return {path.parent.name: path.read_bytes() for path in folder.path.glob(f"rounds/*/{name}")}
 
 
 def resumed(path: Path) -> RunFolder:
@@ -83,6 +88,8 @@ def test_a_killed_run_is_resumed(point: str, stopped: Stopped, finished: RunFold
     folder = resumed(stopped.folder / point)
     assert events(folder) == events(finished)
     assert figures(folder) == figures(finished)
+    for name in ("surrogate.txt", "proposals.npz"):
+        assert contents(folder, name) == contents(finished, name)
 
 
 def test_a_killed_training_continues(finished: RunFolder, cache: Path, tmp_path: Path) -> None:

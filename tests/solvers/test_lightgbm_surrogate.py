@@ -164,6 +164,19 @@ def test_other_grids_are_refused(surrogate):
         surrogate.predict(np.zeros((1, 4), dtype=int))
 
 
+@pytest.mark.parametrize("scale", [1.0, 2.0**-40])
+def test_ordinary_scores_give_the_trees_that_lightgbm_makes_of_them(data, scale):
+    """To the last bit: what was measured before scores were scaled still holds."""
+    z, y = data
+    surrogate = LightGBMSurrogate(K, trees=60, learning_rate=0.1)
+    surrogate.fit(z, scale * y)
+    flat = z.reshape(len(z), -1).astype(np.float32)
+    untouched = lightgbm.train(
+        surrogate._parameters, lightgbm.Dataset(flat, y, categorical_feature=list(range(6))), 60
+    )
+    assert (surrogate.predict(z) == scale * untouched.predict(flat)).all()
+
+
 @pytest.mark.parametrize(("offset", "scale"), [(1e9, 1.0), (0.0, 1e-6), (-3e4, 1e5), (0.0, 1e-30)])
 def test_scores_of_any_scale_are_learnt_alike(data, tmp_path, offset, scale):
     """LightGBM's labels are float32, and some of its bounds are absolute."""

@@ -20,6 +20,9 @@ from vqlso.errors import DataError
 from vqlso.progress import SILENT, Progress
 
 PERSON_COLUMN = "person"
+# What columns are called where nobody says so, the best name first.
+FILE_COLUMNS = ("file", "filename", "file_name", "path", "image", "picture", "photo")
+SCORE_COLUMNS = ("score", "scores", "label", "rating", "degree", "value", "target")
 
 
 def image_folder(
@@ -29,8 +32,8 @@ def image_folder(
     size: int = 64,
     crop: Crop = CENTRE_SQUARE,
     cache: Path,
-    file_column: str = "file",
-    score_column: str = "score",
+    file_column: str | None = None,
+    score_column: str | None = None,
     max_bad_share: float = 0.01,
     progress: Progress = SILENT,
 ) -> ImageSet:
@@ -45,8 +48,9 @@ def image_folder(
         size: edge of the square images, pixels.
         crop: chooses the square; by default the largest in the middle.
         cache: folder of the decoded images.
-        file_column: name of the column of paths.
-        score_column: name of the column of finite numbers.
+        file_column: name of the column of paths; None takes the one that is called "file", or
+            the only one with another usual name (`FILE_COLUMNS`).
+        score_column: name of the column of finite numbers; None likewise, from "score" on.
         max_bad_share: share of the pictures, in [0, 1], that may be missing, damaged or
             smaller than `size`.
         progress: shows a bar while pictures are decoded.
@@ -90,8 +94,10 @@ class _Table:
     origin: str
 
     @classmethod
-    def read(cls, path: Path, *, file_column: str, score_column: str) -> _Table:
-        rows = _rows(path, required=(file_column, score_column))
+    def read(cls, path: Path, *, file_column: str | None, score_column: str | None) -> _Table:
+        header, rows = _rows(path)
+        file_column = _column(path, header, file_column, FILE_COLUMNS, "data.file_column")
+        score_column = _column(path, header, score_column, SCORE_COLUMNS, "data.score_column")
         files = [row[file_column] for row in rows.values()]
         repeated = [file for file, times in Counter(files).items() if times > 1]
         if repeated:
@@ -110,8 +116,26 @@ class _Table:
         return cls(files, np.array(scores, dtype=np.float64), people, origin)
 
 
-def _rows(path: Path, required: Sequence[str]) -> dict[int, dict[str, str]]:
-    """Cells by column name, by the number of the line; no row is short or long."""
+def _column(
+    path: Path, header: Sequence[str], given: str | None, usual: Sequence[str], setting: str
+) -> str:
+    """The name of a column as the header spells it."""
+    if given is not None:
+        if given in header:
+            return given
+        found, remedy = f"no column {given}", f"Correct {setting}"
+    else:
+        known = [name for name in header if name.strip().lower() in usual]
+        best = [name for name in known if name.strip().lower() == usual[0]] or known
+        if len(best) == 1:
+            return best[0]
+        what = "several columns" if best else "no column"
+        found, remedy = f"{what} called one of {', '.join(usual)}", f"Name it by {setting}=COLUMN"
+    raise DataError(f"{path} has {found}; its columns are {', '.join(header) or 'none'}. {remedy}.")
+
+
+def _rows(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
+    """The header, and cells by column name, by the number of the line; none is short or long."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write the mark
             reader = csv.reader(file)
@@ -121,13 +145,7 @@ def _rows(path: Path, required: Sequence[str]) -> dict[int, dict[str, str]]:
         raise DataError(
             f"The scores cannot be read from {path}: {error}. Give the path of a CSV file in UTF-8."
         ) from error
-    missing = [name for name in required if name not in header]
-    if missing:
-        raise DataError(
-            f"{path} has no column {' and no column '.join(missing)}; its columns are "
-            f"{', '.join(header) or 'none'}. Name the columns so, in its first line."
-        )
-    if not cells:
+    if header and not cells:
         raise DataError(f"{path} lists no picture: add one line for each.")
     for line, row in cells:
         if len(row) != len(header):
@@ -135,7 +153,7 @@ def _rows(path: Path, required: Sequence[str]) -> dict[int, dict[str, str]]:
                 f"Line {line} of {path} has {len(row)} cells under a header of {len(header)}: "
                 "correct this line."
             )
-    return {line: dict(zip(header, row, strict=True)) for line, row in cells}
+    return header, {line: dict(zip(header, row, strict=True)) for line, row in cells}
 
 
 def _score(cell: str, where: str) -> float:

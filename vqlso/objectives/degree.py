@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vqlso.errors import ConfigError, ObjectiveError
 
 LEVELS = 6
+
+
+def on_degree_scale(labels: NDArray[np.float64]) -> bool:
+    """Whether labels can be degrees from 0 to 5, rather than numbers on a scale of their own."""
+    return bool(labels.min() >= 0 and 1 < labels.max() <= LEVELS - 1)
 
 
 def degree_from_logits(logits: Tensor, temperature: float = 1.0) -> Tensor:

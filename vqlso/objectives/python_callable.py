@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import sys
 from collections.abc import Callable
@@ -57,6 +58,22 @@ class PythonObjective:
                 f"Return one number per image: shape ({len(images)},)."
             )
         return scores
+
+
+def source_hash(target: str) -> str | None:
+    """Sixteen hexadecimal digits of the file that defines a target; None where there is none.
+
+    Raises:
+        ConfigError: as `PythonObjective`.
+    """
+    function = _imported(target)
+    module = sys.modules[target.partition(":")[0]]
+    defining = sys.modules.get(getattr(function, "__module__", None) or "", module)
+    files = {str(each.__file__) for each in (module, defining) if getattr(each, "__file__", None)}
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(Path(file).read_bytes())
+    return digest.hexdigest()[:16] if files else None
 
 
 def _imported(target: str) -> Callable[[NDArray[np.float32]], object]:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from vqlso.data.image_set import ImageSet
 from vqlso.errors import DataError
 from vqlso.images import to_unit
-from vqlso.objectives.degree import LEVELS
+from vqlso.objectives.degree import LEVELS, on_degree_scale
 from vqlso.objectives.degree_classifier import DegreeClassifier, ScorerSettings
 from vqlso.objectives.scorer_networks import ARCHITECTURES
 from vqlso.progress import SILENT, Progress
@@ -27,6 +27,12 @@ SHIFT = 3  # pixels: aligned faces still sit a few pixels apart
 BLUR_REACH = 4  # pixels
 LEAST_BLUR = 0.05  # pixels: as good as none
 TEMPERATURES = (0.25, 4.0)
+
+# Enters the names of trained networks (pipeline/shelf.py), so that no run takes a network that
+# other code made for its own. Raise it with any change here, in fitting.py or in the network's
+# architecture after which the same recipe trains other weights; then train the packaged networks
+# anew (vqlso/weights/README.md).
+RECIPE_VERSION = 1
 
 Losses = tuple[Tensor, Mapping[str, Tensor]]
 
@@ -133,7 +139,7 @@ def recall_by_level(
 def scorer_quality(
     scorer: DegreeClassifier, images: NDArray[np.uint8], labels: NDArray[np.float64]
 ) -> dict[str, float]:
-    """Correlation, mean absolute error and recall by level on the given images."""
+    """Correlation, mean absolute error, the scale, and recall by level on the given images."""
     degrees = scorer(to_unit(images))
     to_levels = (LEVELS - 1) / (scorer.settings.highest - scorer.settings.lowest)
     recall = recall_by_level(
@@ -143,12 +149,14 @@ def scorer_quality(
     return {
         "correlation": float(np.corrcoef(degrees, labels)[0, 1]),
         "mean_absolute_error": float(np.abs(degrees - labels).mean()),
+        "lowest": scorer.settings.lowest,
+        "highest": scorer.settings.highest,
     } | {f"recall_{level}": share for level, share in recall.items()}
 
 
 def _scale(data: ImageSet) -> tuple[float, float]:
     lowest, highest = float(data.labels.min()), float(data.labels.max())
-    if lowest >= 0 and 1 < highest <= LEVELS - 1:
+    if on_degree_scale(data.labels):
         return 0.0, float(LEVELS - 1)
     if not lowest < highest:
         raise DataError(

@@ -26,7 +26,7 @@ from solvers.trees.tables.statement import cells_of, pairs_of, rows_of, standard
 from solvers.trees.tables.terms import WIDEST, Terms, expand
 from vqlso.records import SolveStatus
 
-_MOST_SWEEPS = 100
+_MOST_SWEEPS = 200
 # Between two looks at the clock.
 _NODES_AT_ONCE = 2000
 _SEED = 0

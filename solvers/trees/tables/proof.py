@@ -14,7 +14,7 @@ from solvers.trees.tables.rows import Rows, activity, holds_with
 from solvers.trees.tables.search import Pool, insert
 
 # Sweeps go on while each closes this share of the gap, or removes labels.
-_WORTHWHILE = 0.01
+_WORTHWHILE = 0.003
 _FEWEST_SWEEPS = 8
 # Elimination costs as much as two sweeps and removes most after a few of them.
 _SWEEPS_BETWEEN = 3

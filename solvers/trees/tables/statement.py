@@ -79,15 +79,16 @@ def standardised(
     What counts as rounding is then the same for all instances. Choices contribute at most 0 by
     themselves: beside what all of a cell's have in common, their differences might be rounding.
     """
-    own = terms.unary[:-1]
-    is_choice = np.arange(own.shape[1]) < n_choices[:, None]
-    highest = own.max(axis=1, where=is_choice, initial=-np.inf)
-    unary = np.zeros_like(terms.unary)
-    np.subtract(own, highest[:, None], out=unary[:-1], where=is_choice)
+    unary = terms.unary.copy()
+    constant = terms.constant
+    for own, n in zip(unary, n_choices.tolist(), strict=False):  # the last row is of no cell
+        highest = own[:n].max()
+        own[:n] -= highest
+        constant += float(highest)
     parts = (unary, terms.weight, pairs.values)
     size = max(float(np.abs(part).max(initial=0.0)) for part in parts) or 1.0
     scaled = terms._replace(constant=0.0, unary=unary / size, weight=terms.weight / size)
-    return scaled, pairs._replace(values=pairs.values / size), size, terms.constant + float(highest.sum())
+    return scaled, pairs._replace(values=pairs.values / size), size, constant
 
 
 def _slack(bounds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -111,6 +111,14 @@ def expand(trees: Trees, free: Cells, unary: NDArray[np.float64]) -> Terms:
             slot = 0
             while slot < WIDEST and path[0, slot] >= 0 and path[0, slot] != cell:
                 slot += 1
+            row = total.size[1]
+            known = path[1, slot] if slot < WIDEST and path[0, slot] == cell else 0
+            n_left, n_right = _split(trees, free, node, cell, total.members, known, row)
+            if n_left == 0 or n_right == 0:
+                # The node says nothing: all choices that reach it go one way.
+                top += 1
+                nodes[top], paths[top] = trees.left[node] if n_left else trees.right[node], path
+                continue
             if slot == WIDEST:
                 return Terms(
                     0.0,
@@ -121,13 +129,10 @@ def expand(trees: Trees, free: Cells, unary: NDArray[np.float64]) -> Terms:
                     total.members[:1],
                     True,
                 )
-            known = path[1, slot] if path[0, slot] == cell else 0
-            n_left, n_right = _split(trees, free, node, cell, total.members, known, total.size[1])
-            row = total.size[1]
             total.size[1] += 2
             left = _resolved(trees, free, trees.left[node])
             right = _resolved(trees, free, trees.right[node])
-            if n_left and n_right and trees.feature[left] < 0 and trees.feature[right] < 0:
+            if trees.feature[left] < 0 and trees.feature[right] < 0:
                 # [L] a + [R] b = b + [L] (a - b) below the path: one product less.
                 common = trees.value[right] if np.isnan(common) else common
                 _add(total, path, trees.value[right] - common)
@@ -135,14 +140,10 @@ def expand(trees: Trees, free: Cells, unary: NDArray[np.float64]) -> Terms:
                 _add(total, path, trees.value[left] - trees.value[right])
                 continue
             path[0, slot] = cell
-            if n_left:
+            for child, side in ((left, row), (right, row + 1)):
                 top += 1
-                path[1, slot] = row
-                nodes[top], paths[top] = left, path
-            if n_right:
-                top += 1
-                path[1, slot] = row + 1
-                nodes[top], paths[top] = right, path
+                path[1, slot] = side
+                nodes[top], paths[top] = child, path
         total.counted[0] += common
     n_terms, n_rows = total.size
     return Terms(

@@ -234,3 +234,76 @@ def test_results_stand_beside_their_own_references(made_up):
         assert f"Query {id_}:" in alt
         assert f"score {score:.2f}" in alt
     assert np.all(np.diff(evaluation["best_scores"]) <= 0)
+
+
+def test_tiny_scores_are_not_written_as_zero(made_up):
+    run = made_up(40)
+    run.scores, run.reference = 1e-7 * run.scores, 1e-7 * run.reference
+    run.random_codes = 1e-7 * run.random_codes
+    folder = run.write_all()
+    summary = folder.read_json("summary.json") | {"spread": 4e-7}
+    summary |= {"train_best_reconstructed": 1e-7}
+    summary["judge"] |= {"train_best_reconstructed": 1e-7}
+    folder.write_json("summary.json", summary)
+    page = Page(write_report(folder))
+    assert f"{summary['best']:.2e}" in page.text
+    means = next(each["aria-label"] for each in page.named("svg") if "means" in each["aria-label"])
+    assert f"queries {summary['query_mean']:.2e}" in means
+    assert not re.search(r"[-\u2212]0\.0+(?!\d)", page.text)
+    assert "The judge confirms the gain." in page.text
+
+
+def test_recall_is_shown_at_the_levels_that_were_measured(made_up, page):
+    assert [level for level in range(6) if f"Recall {level}" in page.text] == [0, 1, 2, 3, 5]
+    folder = made_up().write_all()
+    facts = folder.read_json("preparation.json")
+    for scorer in facts["scorers"].values():
+        scorer |= {"lowest": -20.0, "highest": 30.0}
+    folder.write_json("preparation.json", facts)
+    other = Page(write_report(folder)).text
+    assert re.findall(r"Recall (\S+)", other)[:5] == ["-20", "-10", "0", "10", "30"]
+
+
+def test_a_function_of_ones_own_has_no_recall(made_up):
+    folder = made_up(judged=None).write_all()
+    facts = folder.read_json("preparation.json")
+    facts["scorers"]["queried"] = {"name": "mymodule:score", "origin": "yours"}
+    folder.write_json("preparation.json", facts)
+    assert "Recall" not in Page(write_report(folder)).text
+
+
+def test_words_fit_any_data(page):
+    shown = page.text.split("How to reproduce")[0]
+    for name in ("smile_shift", "faces"):  # of the experiment and of the data
+        shown = shown.replace(name, "")
+    assert not re.search("smil|face|people|degree", shown)
+
+
+def test_repeats_are_marked_in_the_chart(made_up, page):
+    """Queries 12, 25 and 38 of 40 propose what was known."""
+    chart = next(each for each in page.named("svg") if "best scores so far" in each["aria-label"])
+    assert "of which 3 are repeats" in chart["aria-label"]
+    assert "The 3 crosses are repeats" in page.text
+    assert "repeats" in page.html[page.html.index("best scores so far") :].split("</svg>")[0]
+    fresh = Page(write_report(made_up(12).write_all()))
+    assert "crosses" not in fresh.text
+
+
+def test_a_smoke_test_is_called_one(made_up, page):
+    assert "smoke-test" not in page.ids
+    run = made_up()
+    run.write_all()
+    run.write_start(config="name: demo\nqueries: 40\nsmoke_test: true\n")
+    shown = Page(write_report(run.folder))
+    assert "smoke-test" in shown.ids
+    assert "these figures mean nothing" in shown.text
+
+
+def test_what_changed_before_it_was_resumed_is_said(made_up):
+    folder = made_up().write_all()
+    environment = folder.read_json("environment.json")
+    resumed = [{"at": "2026-01-02T03:04:05+00:00", "changes": ["torch was 1 and is 2"]}]
+    folder.write_json("environment.json", environment | {"resumed": resumed})
+    text = Page(write_report(folder)).text
+    assert "2026-01-02 03:04 UTC" in text
+    assert "torch was 1 and is 2" in text

@@ -25,7 +25,7 @@ def load(
     text: str | bytes,
     *,
     max_bad_share: float = 0.0,
-    score_column: str = "score",
+    score_column: str | None = None,
     size: int = 16,
 ) -> ImageSet:
     table = root.parent / "scores.csv"
@@ -60,6 +60,21 @@ def test_other_columns_byte_order_mark_and_blank_lines_are_no_trouble(root: Path
     assert cats.labels.tolist() == [1, 2]
 
 
+@pytest.mark.parametrize(
+    "header", ["Image,Rating", "filename,label", "path, score", "file,score,value"]
+)
+def test_columns_are_found_by_their_usual_names(root: Path, header: str) -> None:
+    more = ",7" * (header.count(",") - 1)
+    cats = load(root, f"{header}\na.png,1{more}\nb.bmp,2{more}\n")
+    assert cats.labels.tolist() == [1, 2]
+    assert cats.label_origin.startswith(f"column {header.split(',')[1]} of scores.csv")
+
+
+def test_a_column_that_was_named_must_be_there(root: Path) -> None:
+    with pytest.raises(DataError, match=r"no column charm; its columns are file, score\. Correct"):
+        load(root, "file,score\na.png,1\n", score_column="charm")
+
+
 def test_pictures_smaller_than_the_size_are_named(root: Path) -> None:
     text = "file,score\na.png,1\nb.bmp,2\nmore/c.png,3\n"
     with pytest.raises(DataError, match=r"b\.bmp offers a square of 16 pixels, fewer than the 17"):
@@ -77,8 +92,10 @@ def test_no_usable_picture_is_an_empty_data_set(root: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no column file and no column score; its columns are none"),
-        ("picture,score\na.png,1\n", "no column file; its columns are picture, score"),
+        ("", "no column called one of file, .*; its columns are none"),
+        ("cat,score\na.png,1\n", r"of file, .*; its columns are cat, score.*data\.file_column="),
+        ("file,charm\na.png,1\n", r"of score, .*; its columns are file, charm.*data\.score_col"),
+        ("path,image,score\na.png,b,1\n", r"several columns called.*data\.file_column=COLUMN"),
         ("file,score\n", "lists no picture"),
         ("file,score\na.png,1\nb.bmp\n", "Line 3 of .* has 1 cells under a header of 2"),
         ("file,score\na.png,good\n", "Line 2 of .* has the score 'good', not a finite number"),

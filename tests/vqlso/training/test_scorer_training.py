@@ -244,4 +244,5 @@ def test_quality_of_a_scale_other_than_degrees_is_counted_in_levels(
     plain = scorer_quality(scorer, images, labels)
     scaled = scorer_quality(percent, images, 20 * labels)
     assert scaled.pop("mean_absolute_error") == pytest.approx(20 * plain.pop("mean_absolute_error"))
+    assert (scaled.pop("highest"), plain.pop("highest")) == (100.0, 5.0)
     assert scaled == pytest.approx(plain)

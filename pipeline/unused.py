@@ -1,0 +1,153 @@
+"""Settings that another setting makes idle: given all the same, they are a mistake to be named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from vqlso.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipeline.configuration import ExperimentConfig
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Settings without effect under a condition.
+
+    Attributes:
+        keys: the settings; one that ends with a dot names all below it.
+        when: whether nothing reads them.
+        why: the setting that makes them idle.
+        remedy: what to set instead, to give them an effect.
+    """
+
+    keys: tuple[str, ...]
+    when: Callable[[ExperimentConfig], bool]
+    why: str
+    remedy: str
+
+
+def _objective(*kinds: str) -> Callable[[ExperimentConfig], bool]:
+    return lambda config: config.objective.kind in kinds
+
+
+def _data(*kinds: str) -> Callable[[ExperimentConfig], bool]:
+    return lambda config: config.data.kind in kinds
+
+
+# Kinds that the project itself has are listed, so that a part of one's own may read what it likes.
+IDLE = (
+    Idle(
+        ("objective.target",),
+        _objective("classifier", "celeba_dialog"),
+        "objective={objective.kind}",
+        "add objective=callable",
+    ),
+    Idle(
+        ("objective.checkpoint", "objective.attribute"),
+        _objective("classifier", "callable"),
+        "objective={objective.kind}",
+        "add objective=celeba_dialog",
+    ),
+    Idle(
+        ("data.root", "data.crop", "data.max_bad_share"),
+        _data("faces"),
+        "data=faces, which are drawn here",
+        "add data=celeba or data=folder",
+    ),
+    Idle(
+        ("data.scores", "data.file_column", "data.score_column"),
+        _data("faces", "celeba"),
+        "data={data.kind}",
+        "add data=folder",
+    ),
+    Idle(("data.limit",), _data("faces", "folder"), "data={data.kind}", "add data=celeba"),
+    Idle(
+        ("data.count", "data.seed"),
+        _data("celeba", "folder"),
+        "data={data.kind}",
+        "add data=faces",
+    ),
+    Idle(
+        (
+            "generator.width",
+            "generator.categories",
+            "generator.dimension",
+            "generator.residual_blocks",
+            "generator.codebook.",
+            "generator.epochs",
+            "generator.batch_size",
+            "generator.learning_rate",
+            "generator.decay",
+            "generator.seed",
+        ),
+        lambda config: config.generator.checkpoint is not None,
+        "generator.checkpoint, whose network is there already",
+        "leave generator.checkpoint out",
+    ),
+    Idle(
+        ("retrainer.",),
+        lambda config: config.retrainer.kind == "none",
+        "retrainer=none",
+        "add retrainer=weighted",
+    ),
+    Idle(
+        ("solver.t", "solver.importance"),
+        lambda config: config.solver.cells is not None,
+        "solver.cells, which names the cells themselves",
+        "leave solver.cells out",
+    ),
+    Idle(
+        ("shift.components", "shift.patience", "shift.tolerance"),
+        lambda config: config.shift.samples == 0,
+        "shift.samples=0",
+        "set shift.samples above 0",
+    ),
+    Idle(
+        ("shift.tolerance",),
+        lambda config: config.shift.patience == 0,
+        "shift.patience=0",
+        "set shift.patience above 0",
+    ),
+    Idle(
+        ("metrics.frechet_images",),
+        lambda config: config.objective.kind == "callable" and config.metrics.features is None,
+        "objective=callable without metrics.features",
+        "add metrics.features=FILE.pth",
+    ),
+)
+
+
+def check_used(config: ExperimentConfig, given: Sequence[str]) -> None:
+    """Find a setting that a person gave and that nothing reads.
+
+    What a group or a size sets is no person's wish: only the keys that were given are looked at.
+
+    Args:
+        config: composed.
+        given: keys that were overridden one by one, such as "objective.target".
+
+    Raises:
+        ConfigError: naming the setting, what makes it idle, and the remedy.
+    """
+    for key in given:
+        if key.endswith(".kind") or "." not in key or _value(config, key) is None:
+            continue
+        for idle in IDLE:
+            if any(_names(each, key) for each in idle.keys) and idle.when(config):
+                why = idle.why.format_map({"objective": config.objective, "data": config.data})
+                raise ConfigError(
+                    f"{key} was given, but has no effect with {why}: "
+                    f"{idle.remedy}, or leave {key} out."
+                )
+
+
+def _names(pattern: str, key: str) -> bool:
+    return key.startswith(pattern) if pattern.endswith(".") else key == pattern
+
+
+def _value(config: ExperimentConfig, key: str) -> Any:
+    return reduce(getattr, key.split("."), config)
