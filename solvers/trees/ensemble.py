@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from solvers.trees.features import Categorical, Continuous, Feature, Integer
-from solvers.trees.structure import check_features, check_structure
+from solvers.trees.structure import centres, check_features, check_structure
 from solvers.trees.transforms import IDENTITY, OutputTransform, Precision
 from vqlso.errors import SolverError
 
@@ -228,10 +228,20 @@ class TreeEnsemble:
 
     @cached_property
     def exact(self) -> TreeEnsemble:
-        """The sum itself in float64, which optimisers maximise; made once, for speed."""
-        if self.transform.is_identity and self.sum_dtype == "float64":
-            return self
-        return replace(self, transform=IDENTITY, sum_dtype="float64")
+        """The sum itself in float64, which optimisers maximise; made once, for speed.
+
+        What the leaves of a tree have in common is part of `base`: LightGBM adds the mean of the
+        targets to those of its first tree, beside which their differences might be rounding.
+        """
+        middle = centres(self)
+        leaf = self.feature < 0
+        return replace(
+            self,
+            value=np.where(leaf, self.value - middle, 0.0),
+            base=float(self.base + middle[self.roots].sum()),
+            transform=IDENTITY,
+            sum_dtype="float64",
+        )
 
     @cached_property
     def exact_negated(self) -> TreeEnsemble:

@@ -118,3 +118,21 @@ def _tree_of(ensemble: TreeEnsemble, node: int) -> int | str:
                 seen[at] = True
                 stack += [int(ensemble.left[at]), int(ensemble.right[at])]
     return "none"
+
+
+def centres(trees: TreeEnsemble) -> NDArray[np.float64]:
+    """(N,) half way between the lowest and the highest leaf of each node's tree."""
+    tree = np.full(len(trees.feature), -1)
+    reached, of = trees.roots, np.arange(len(trees.roots))
+    while reached.size:
+        tree[reached] = of
+        splits = trees.feature[reached] >= 0
+        below = reached[splits]
+        reached = np.concatenate([trees.left[below], trees.right[below]])
+        of = np.concatenate([of[splits], of[splits]])
+    leaf = (trees.feature < 0) & (tree >= 0)
+    lowest, highest = np.full(len(trees.roots), np.inf), np.full(len(trees.roots), -np.inf)
+    np.minimum.at(lowest, tree[leaf], trees.value[leaf])
+    np.maximum.at(highest, tree[leaf], trees.value[leaf])
+    middle: NDArray[np.float64] = (lowest + (highest - lowest) / 2)[tree]
+    return middle

@@ -93,9 +93,6 @@ def expand(trees: Trees, free: Cells, unary: NDArray[np.float64]) -> Terms:
     paths = np.empty((n, 2, WIDEST), dtype=np.int64)
     path = np.empty((2, WIDEST), dtype=np.int64)
     for root in trees.roots:
-        # What all leaves of a tree have in common is set aside: LightGBM adds the mean of the
-        # targets to those of its first tree, beside which their differences would be rounding.
-        common = np.nan
         top = 0
         nodes[0] = root
         paths[0, 0, :] = -1
@@ -104,8 +101,7 @@ def expand(trees: Trees, free: Cells, unary: NDArray[np.float64]) -> Terms:
             path[:] = paths[top]
             top -= 1
             if trees.feature[node] < 0:
-                common = trees.value[node] if np.isnan(common) else common
-                _add(total, path, trees.value[node] - common)
+                _add(total, path, trees.value[node])
                 continue
             cell = free.position[trees.feature[node]]
             slot = 0
@@ -134,8 +130,7 @@ def expand(trees: Trees, free: Cells, unary: NDArray[np.float64]) -> Terms:
             right = _resolved(trees, free, trees.right[node])
             if trees.feature[left] < 0 and trees.feature[right] < 0:
                 # [L] a + [R] b = b + [L] (a - b) below the path: one product less.
-                common = trees.value[right] if np.isnan(common) else common
-                _add(total, path, trees.value[right] - common)
+                _add(total, path, trees.value[right])
                 path[0, slot], path[1, slot] = cell, row
                 _add(total, path, trees.value[left] - trees.value[right])
                 continue
@@ -144,7 +139,6 @@ def expand(trees: Trees, free: Cells, unary: NDArray[np.float64]) -> Terms:
                 top += 1
                 path[1, slot] = side
                 nodes[top], paths[top] = child, path
-        total.counted[0] += common
     n_terms, n_rows = total.size
     return Terms(
         total.counted[0],
