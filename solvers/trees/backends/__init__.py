@@ -45,7 +45,7 @@ BACKENDS: dict[str, BackendEntry] = {
     "auto": BackendEntry(
         "solvers.trees.backends.auto",
         "AutoBackend",
-        "tables where leaves touch at most three free cells, else highs",
+        "tables where leaves touch at most three free cells; else highs, or if that takes long",
         "pip install numba highspy",
     ),
     "tables": BackendEntry(

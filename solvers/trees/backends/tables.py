@@ -151,6 +151,7 @@ def _sizes(labels: Labels, scope: Scopes) -> dict[str, int]:
         "free": len(labels.n_labels) - 1,
         "labels": int(labels.n_labels[:-1].sum()),
         "tables": len(scope.cells),
+        "triples": int((scope.n_classes[:, 0] > 1).sum()),
         "entries": scope.entries,
     }
 
