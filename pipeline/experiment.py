@@ -91,14 +91,14 @@ def resume(
         KeyboardInterrupt: with a message that says how to continue.
     """
     folder = RunFolder.existing(path)
-    if folder.journal.events("end") and folder.summary.is_file():
-        return report(path)
     config = saved(folder.config)
     check(config)
     with folder.locked():
         difference = compare(folder, config, force)
     if difference:
         tell(difference)
+    if folder.journal.events("end") and folder.summary.is_file():
+        return report(path)
     carry_on(config, folder, progress)
     return folder
 

@@ -161,6 +161,18 @@ def test_a_configuration_that_was_edited(finished: RunFolder, tmp_path: Path) ->
     assert "solver.t was 3 and is 2" in folder.report.read_text()
 
 
+def test_a_finished_run_is_not_reported_under_an_edited_configuration(
+    finished: RunFolder, tmp_path: Path
+) -> None:
+    folder = RunFolder(Path(shutil.copytree(finished.path, tmp_path / "finished")))
+    before = folder.report.read_text()
+    folder.config.write_text(folder.config.read_text().replace("  t: 3", "  t: 2"))
+    result = vqlso("resume", folder.path)
+    assert result.exit_code == RunFolderError.exit_code
+    said(result, "solver.t was 3 and is 2")
+    assert folder.report.read_text() == before
+
+
 @pytest.mark.parametrize("command", ["resume", "report"])
 def test_a_configuration_that_is_no_yaml(command: str, finished: RunFolder, tmp_path: Path) -> None:
     folder = unfinished(finished, tmp_path)
