@@ -31,6 +31,8 @@ from solvers.trees.verification import MISS, Truth, false_claim, verify
 from vqlso.errors import SolverError
 from vqlso.records import SolveStatus
 
+_Allowed = Mapping[int, Iterable[float]] | None
+
 
 @dataclass(frozen=True, eq=False)
 class Solution:
@@ -146,21 +148,9 @@ def maximize(
             certificate was found.
         VerificationError: the backend's claim is false.
     """
-    began = perf_counter()
-    _check_terms(ensemble, terms)
-    instance = Instance.checked(
-        ensemble.exact,
-        free,
-        reference,
-        allowed=allowed,
-        terms=terms,
-        constraints=constraints,
-    )
     asked = backend, k, incumbent, preference, limits, failures
-    result, points = _certified(instance, *asked, certificate=certificate, minimised=False)
-    dtype = np.asarray(reference).dtype
-    optimum = _optimum(ensemble, instance, result, points, dtype, 1.0, began)
-    return replace(optimum, certificate=certificate)
+    sides = free, reference, allowed, terms, constraints
+    return _optimised(ensemble, sides, asked, certificate, minimised=False)
 
 
 def minimize(
@@ -183,21 +173,9 @@ def minimize(
 
     `Optimum.bound` is a lower bound, and the solutions come lowest first.
     """
-    began = perf_counter()
-    _check_terms(ensemble, terms)
-    instance = Instance.checked(
-        ensemble.exact_negated,
-        free,
-        reference,
-        allowed=allowed,
-        terms=[term.negated() for term in terms],
-        constraints=constraints,
-    )
     asked = backend, k, incumbent, preference, limits, failures
-    result, points = _certified(instance, *asked, certificate=certificate, minimised=True)
-    dtype = np.asarray(reference).dtype
-    optimum = _optimum(ensemble, instance, result, points, dtype, -1.0, began)
-    return replace(optimum, certificate=certificate)
+    sides = free, reference, allowed, terms, constraints
+    return _optimised(ensemble, sides, asked, certificate, minimised=True)
 
 
 def replay(
@@ -220,6 +198,32 @@ def replay(
     return _optimum(
         instance.ensemble, instance, result, points, instance.reference.dtype, 1.0, began
     )
+
+
+def _optimised(
+    ensemble: TreeEnsemble,
+    sides: tuple[ArrayLike, ArrayLike, _Allowed, Sequence[Term], Sequence[Constraint]],
+    asked: tuple[Any, ...],
+    certificate: Path | None,
+    *,
+    minimised: bool,
+) -> Optimum:
+    """What `maximize` finds, or `minimize`: the maximum of the negated ensemble and terms."""
+    began = perf_counter()
+    free, reference, allowed, terms, constraints = sides
+    _check_terms(ensemble, terms)
+    instance = Instance.checked(
+        ensemble.exact_negated if minimised else ensemble.exact,
+        free,
+        reference,
+        allowed=allowed,
+        terms=[term.negated() for term in terms] if minimised else terms,
+        constraints=constraints,
+    )
+    result, points = _certified(instance, *asked, certificate=certificate, minimised=minimised)
+    dtype, sign = np.asarray(reference).dtype, -1.0 if minimised else 1.0
+    optimum = _optimum(ensemble, instance, result, points, dtype, sign, began)
+    return replace(optimum, certificate=certificate)
 
 
 def _check_terms(ensemble: TreeEnsemble, terms: Sequence[Term]) -> None:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.trees.side_model import ROW_TOLERANCE as ROW_TOLERANCE
 from solvers.trees.side_model import NearestDistance, SideModel
 
 

@@ -32,11 +32,6 @@ class Expression:
     weights: dict[int, NDArray[np.float64]]
     slopes: dict[int, float]
 
-    @property
-    def is_constant(self) -> bool:
-        """Whether the free cells have no part in it."""
-        return not self.weights and not self.slopes
-
 
 @dataclass(frozen=True, eq=False)
 class Sides:

@@ -46,7 +46,7 @@ class Row:
 
     def holds(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(n,) sums -> (n,) whether they lie within the bounds, but for rounding."""
-        below, above = (_slack(bound) for bound in (self.lower, self.upper))
+        below, above = (row_slack(bound) for bound in (self.lower, self.upper))
         holds: NDArray[np.bool_] = (values >= self.lower - below) & (values <= self.upper + above)
         return holds
 
@@ -149,11 +149,6 @@ class SideModel:
         """Whether some combinations of choices are forbidden."""
         return bool(self.rows or self.limits)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether there is nothing but pairwise terms."""
-        return not (self.is_constrained or self.nearest or self.numbers)
-
     def signature(self, cell: int) -> list[NDArray[np.generic]]:
         """Arrays whose last axis is the cell's choices: equal columns play equal parts."""
         columns: list[NDArray[np.generic]] = []
@@ -207,5 +202,6 @@ class SideModel:
         )
 
 
-def _slack(bound: float) -> float:
+def row_slack(bound: float) -> float:
+    """By how much a sum may pass one end of a row and count as within, for rounding."""
     return ROW_TOLERANCE + ROUNDING * abs(bound) if np.isfinite(bound) else 0.0

@@ -29,7 +29,8 @@ _KINDS: dict[str, type] = {
     )
 }
 _PARTS = ("ensemble", "free", "reference", "allowed", "terms", "constraints")
-# What reading a file that was cut, changed or never an instance ends in.
+# What reading a file that was cut, changed or never an instance ends in; zipfile says
+# NotImplementedError of a compression method that it does not know, as damage can make it.
 _DAMAGES = (
     *(OSError, EOFError, zlib.error, BadZipFile, NotImplementedError),
     *(LookupError, ValueError, TypeError, AttributeError),

@@ -29,7 +29,7 @@ class AutoBackend:
         rest = _rest(limits, perf_counter() - began, first.nodes or 0)
         if first.status is SolveStatus.OPTIMAL or rest is None:
             return first
-        # Pairs alone are nowhere easier for HiGHS: what was searched is searched once more.
+        # Of pairs alone HiGHS has proven nothing sooner: what was searched is searched once more.
         other = _highs if first.sizes["triples"] else _tables
         known = first.points[0] if len(first.points) else None
         start = task.start if known is None else task.instance.point(known)

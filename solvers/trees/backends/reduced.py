@@ -27,7 +27,7 @@ class LabelResult:
         labels: (t,) the label of each free cell; None if a limit came before any solution.
         value: what the engine says the objective is there; -inf without a solution.
         bound: no choice of labels has a higher one; inf where nothing is known.
-        status: OPTIMAL if the bound was proven to be reached.
+        status: OPTIMAL if the bound was proven to be reached, UNPROVEN from a heuristic.
         nodes: of the branch-and-bound tree; None if the engine does not say.
         build_seconds: wall-clock time spent on stating the problem in the engine's terms.
         sizes: of the problem as stated, by name.
@@ -103,7 +103,7 @@ class ReducedBackend(ABC):
             values=np.array(values),
             bound=min(reduced.constant + size * results[0].bound, reduced.upper_bound()),
             spread=reduced.spread,
-            status=SolveStatus.OPTIMAL if proven else SolveStatus.FEASIBLE,
+            status=_status(results, proven),
             nodes=sum(known) if known else None,
             build_seconds=reduce_seconds + sum(result.build_seconds for result in results),
             sizes={
@@ -113,6 +113,13 @@ class ReducedBackend(ABC):
                 **results[0].sizes,
             },
         )
+
+
+def _status(results: list[LabelResult], proven: bool) -> SolveStatus:
+    if proven:
+        return SolveStatus.OPTIMAL
+    heuristic = any(result.status is SolveStatus.UNPROVEN for result in results)
+    return SolveStatus.UNPROVEN if heuristic else SolveStatus.FEASIBLE
 
 
 def _labels(reduced: ReducedEnsemble, task: Task) -> NDArray[np.int64] | None:

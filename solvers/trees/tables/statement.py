@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.trees.instance import Instance
-from solvers.trees.reduced import ROW_TOLERANCE
+from solvers.trees.side_model import row_slack
 from solvers.trees.tables.labels import PairTables
 from solvers.trees.tables.rows import Rows
 from solvers.trees.tables.terms import Cells, Terms
@@ -66,9 +66,9 @@ def rows_of(instance: Instance, width: int) -> tuple[Rows, NDArray[np.int64]]:
     table = np.zeros((t, max(map(len, weights)), len(rows)))
     for cell, distinct in enumerate(weights):
         table[cell, : len(distinct)] = distinct
-    lower = np.array([row.lower for row in rows], dtype=np.float64)
-    upper = np.array([row.upper for row in rows], dtype=np.float64)
-    return Rows(table, lower - _slack(lower), upper + _slack(upper)), group
+    lower = np.array([row.lower - row_slack(row.lower) for row in rows])
+    upper = np.array([row.upper + row_slack(row.upper) for row in rows])
+    return Rows(table, lower, upper), group
 
 
 def standardised(
@@ -89,8 +89,3 @@ def standardised(
     size = max(float(np.abs(part).max(initial=0.0)) for part in parts) or 1.0
     scaled = terms._replace(constant=0.0, unary=unary / size, weight=terms.weight / size)
     return scaled, pairs._replace(values=pairs.values / size), size, constant
-
-
-def _slack(bounds: NDArray[np.float64]) -> NDArray[np.float64]:
-    finite = np.where(np.isfinite(bounds), np.abs(bounds), 0.0)
-    return ROW_TOLERANCE * np.maximum(1.0, finite)

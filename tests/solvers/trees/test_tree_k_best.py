@@ -196,6 +196,13 @@ def test_highs_does_not_lose_the_optimum_next_to_its_start():
     assert found.z.tolist() == [2, 1, 1, 1]
 
 
+def test_cpsat_does_not_lose_the_optimum_in_its_presolve():
+    """OR-Tools 9.15.6755 did where it merged clauses into the linear row."""
+    ensemble, free, reference, rng = instance(8102, 3)
+    sides = drawn(rng, ensemble.features, ["pair"], ["linear"])
+    assert_best("cpsat", ensemble, free, reference, sides)
+
+
 def test_solutions_with_terms_minimise_the_sum():
     ensemble, free, reference, rng = instance(9, 4)
     sides = drawn(rng, ensemble.features, ["linear", "near"], ["one ball"])
