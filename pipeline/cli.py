@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.terminal import DebugOption, complain, console, one_paragraph
+from pipeline.terminal import Command, DebugOption, Group, complain, console, one_paragraph
 from pipeline.trees_command import app as trees
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Discrete latent-space optimisation: search images that score higher than any seen.",
     no_args_is_help=True,
     add_completion=False,
+    cls=Group,
     pretty_exceptions_enable=False,
 )
 app.add_typer(trees, name="trees")
@@ -34,7 +35,7 @@ ForceOption = Annotated[
 RunArgument = Annotated[Path, typer.Argument(help="A run folder.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def run(
     experiment: Annotated[str, typer.Argument(help="Its name; `vqlso list` shows all.")],
     overrides: Annotated[
@@ -64,7 +65,7 @@ def run(
     _finish(go, as_json, debug)
 
 
-@app.command()
+@app.command(cls=Command)
 def resume(
     folder: RunArgument,
     force: ForceOption = False,
@@ -82,7 +83,7 @@ def resume(
     _finish(go, as_json, debug)
 
 
-@app.command()
+@app.command(cls=Command)
 def report(folder: RunArgument, as_json: JsonOption = False, debug: DebugOption = False) -> None:
     """Write a run's report.html anew."""
 
@@ -94,7 +95,7 @@ def report(folder: RunArgument, as_json: JsonOption = False, debug: DebugOption 
     _finish(go, as_json, debug)
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_parts(as_json: JsonOption = False) -> None:
     """List what can be plugged in, and what needs installing."""
     from pipeline.listing import listing, listing_table

@@ -7,10 +7,31 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from vqlso.errors import VqlsoError
 
 INTERRUPTED = 130
+
+
+class _PlainFlags:
+    """Flags are listed without a value, since they take none."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""
+        return params
+
+
+class Command(_PlainFlags, TyperCommand):
+    """A command whose help says of flags what they do, not that they are Boolean."""
+
+
+class Group(_PlainFlags, TyperGroup):
+    """Likewise of commands."""
+
 
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
-from pipeline.terminal import DebugOption, console, one_paragraph
+from pipeline.terminal import Command, DebugOption, Group, console, one_paragraph
 
 app = typer.Typer(
     help="Optimise fitted tree ensembles exactly: files of LightGBM, XGBoost or ONNX.",
     no_args_is_help=True,
+    cls=Group,
 )
 
 ModelArgument = Annotated[
@@ -23,9 +24,11 @@ ModelArgument = Annotated[
 ReferenceOption = Annotated[
     Path, typer.Option(help="The point that fixed features keep: .npy, or numbers as text.")
 ]
-FreeOption = Annotated[str, typer.Option(help='Features that may change: "3,9", "0-7" or "all".')]
+FreeOption = Annotated[
+    str, typer.Option(help='Features that may change, counted from 0: "3,9", "0-7" or "all".')
+]
 RowOption = Annotated[
-    int | None, typer.Option(help="Which point, where the reference holds several.")
+    int | None, typer.Option(help="Which point, counted from 0, where the reference holds several.")
 ]
 CategoriesOption = Annotated[
     int | None, typer.Option(metavar="K", help="All features are categorical, of codes 0..K-1.")
@@ -36,17 +39,25 @@ FeaturesOption = Annotated[
 ConstraintsOption = Annotated[
     Path | None, typer.Option(help="JSON with allowed values, terms and constraints.")
 ]
-IncumbentOption = Annotated[Path | None, typer.Option(help="A good point to start from.")]
+IncumbentOption = Annotated[
+    Path | None, typer.Option(help="A good point that is known, to start from.")
+]
 RawOption = Annotated[
     bool, typer.Option("--raw", help="Take the sum of the leaves, not its transform.")
 ]
 BackendOption = Annotated[str, typer.Option(help="Its name; `vqlso trees backends` shows all.")]
 KOption = Annotated[int, typer.Option("--k", help="How many distinct best points.")]
-SecondsOption = Annotated[float | None, typer.Option(help="Stop then without a proof.")]
-NodesOption = Annotated[int | None, typer.Option(help="Stop then without a proof; repeatable.")]
-MegabytesOption = Annotated[float | None, typer.Option(help="Memory to stop at without a proof.")]
+SecondsOption = Annotated[float | None, typer.Option(help="Stop after so many, without a proof.")]
+NodesOption = Annotated[
+    int | None,
+    typer.Option(help="Stop after so many steps of the search, without a proof; repeatable."),
+]
+MegabytesOption = Annotated[
+    float | None, typer.Option(help="Stop beyond so much memory, without a proof.")
+]
 OutOption = Annotated[
-    Path | None, typer.Option(help="Save the best point as .npy; with --k an array of points.")
+    Path | None,
+    typer.Option(metavar="FILE", help="Save the best point as .npy; with --k above 1 one a row."),
 ]
 CertificateOption = Annotated[
     Path | None,
@@ -81,7 +92,10 @@ def _command(lowest: bool) -> Callable[..., None]:
         with one_paragraph(debug):
             from pipeline import trees_files, trees_output
             from solvers.trees import Limits, TreeEnsemble, maximize, minimize
+            from solvers.trees.destinations import check_destination
 
+            for destination in filter(None, (out, certificate)):
+                check_destination(destination)
             limits = Limits(nodes, seconds, megabytes)
             stated = trees_files.read_features(features) if features else None
             ensemble = TreeEnsemble.from_model(model, features=stated, categories=categories)
@@ -110,15 +124,15 @@ def _command(lowest: bool) -> Callable[..., None]:
     return command
 
 
-app.command("maximize", help="Points of highest prediction, proven or with a bound.")(
+app.command("maximize", cls=Command, help="Points of highest prediction, proven or with a bound.")(
     _command(lowest=False)
 )
-app.command("minimize", help="Points of lowest prediction, proven or with a bound.")(
+app.command("minimize", cls=Command, help="Points of lowest prediction, proven or with a bound.")(
     _command(lowest=True)
 )
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
     certificate: Annotated[Path, typer.Argument(help="What --certificate wrote.")],
     model: Annotated[
@@ -132,6 +146,7 @@ def check(
     """Check a proof of optimality, without any engine."""
     with one_paragraph(debug):
         from pipeline import trees_files
+        from pipeline.report.headline import counted
         from solvers.trees import TreeEnsemble
         from solvers.trees.certificate_checker import check_certificate
 
@@ -146,13 +161,13 @@ def check(
     better = "lower" if checked.minimised else "higher"
     typer.echo(
         f"The certificate holds: a point reaches {checked.value:.9g}, and none is {better} than "
-        f"{checked.bound:.9g} ({checked.nodes} nodes)."
+        f"{checked.bound:.9g} ({counted(checked.nodes, 'node')})."
     )
     if ensemble is None:
         typer.echo("No model was given to compare with the one in the certificate.")
 
 
-@app.command()
+@app.command(cls=Command)
 def backends(as_json: JsonOption = False) -> None:
     """List the engines, and what they need installed."""
     from pipeline.listing import listing

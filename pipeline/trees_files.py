@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -186,7 +186,8 @@ def _by_feature(read: Callable[[Json], Any]) -> Callable[[Json], dict[int, Any]]
     def mapping(value: Json) -> dict[int, Any]:
         if not isinstance(value, dict):
             raise ValueError('it is no object such as {"3": 1.5}')
-        return {int(feature): read(each) for feature, each in value.items()}
+        # "3" and "03" are one feature.
+        return _once((int(feature), read(each)) for feature, each in value.items())
 
     return mapping
 
@@ -259,9 +260,19 @@ def _check_known(name: str, known: Sequence[str] | Mapping[str, Any], complaint:
         raise DataError(f"{complaint} '{name}', only {', '.join(known)}{hint}")
 
 
+def _once(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Of two values under one key JSON would keep the last, without a word."""
+    result: dict[Any, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f"the key {key} is there twice: keep one")
+        result[key] = value
+    return result
+
+
 def _read_json(path: Path) -> Json:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
@@ -15,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from solvers.trees import Continuous, Feature, Optimum, Solution
-from vqlso.errors import DataError
+from solvers.trees.destinations import replaced
 
 
 def as_json(optimum: Optimum, features: Sequence[Feature] | None) -> dict[str, Any]:
@@ -77,16 +76,11 @@ def save_points(optimum: Optimum, path: Path, *, several: bool) -> None:
     """Write the best point (n_features,), or all points (k, n_features), as .npy.
 
     Raises:
-        DataError: the file cannot be written.
+        SolverError: the file cannot be written.
     """
     points = np.array([each.z for each in optimum.solutions]) if several else optimum.z
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, points)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error}.") from error
+    with replaced(path) as file:
+        np.save(file, points)
 
 
 def _ranking(optimum: Optimum, reference: NDArray[Any]) -> Table:

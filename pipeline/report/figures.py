@@ -12,7 +12,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.report.digits import Digits
-from pipeline.report.headline import duration
+from pipeline.report.headline import counted, duration
 from pipeline.report.record import Queries, Samples
 from pipeline.report.series import Calibration, CodeUsage, ShiftBand, TwoScorers, Vector
 from pipeline.report.style import (
@@ -68,8 +68,8 @@ def top_k(
             for k, curve in curves.items()
             if len(curve) and np.isfinite(curve[-1])
         )
-        alt = f"Line chart of the best scores so far. After {len(scores)} queries, of "
-        alt += f"which {int((~new).sum())} are repeats: {reached}."
+        alt = "Line chart of the best scores so far. After "
+        alt += f"{_queries(scores)} with {counted(int((~new).sum()), 'repeat')}: {reached}."
         return inline_svg(figure, "top-k", alt)
 
 
@@ -81,7 +81,7 @@ def predicted_against_true(data: Calibration, digits: Digits) -> Markup:
         axes.set_xlabel("score that the surrogate predicted")
         axes.set_ylabel("score that the scorer gave")
         alt = (
-            f"Scatter chart of {len(data.scores)} queries, predicted against true score. "
+            f"Scatter chart of {_queries(data.scores)}, predicted against true score. "
             f"They differ by {digits(data.error)} on average."
         )
         return inline_svg(figure, "predicted", alt)
@@ -140,8 +140,8 @@ def shift(band: ShiftBand, digits: Digits) -> Markup:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         legend_above(axes, columns=4)
         alt = (
-            f"Band chart over {len(band.rounds)} measured rounds. The samples' mean score goes "
-            f"from {digits(band.mean[0])} to {digits(band.mean[-1])}."
+            f"Band chart over {counted(len(band.rounds), 'measured round')}. The samples' mean "
+            f"score goes from {digits(band.mean[0])} to {digits(band.mean[-1])}."
         )
         return inline_svg(figure, "shift", alt)
 
@@ -207,7 +207,7 @@ def scorer_against_judge(data: TwoScorers, digits: Digits) -> Markup:
         axes.set_ylabel("score of the judge")
         legend_above(axes, columns=2)
         alt = (
-            f"Scatter chart of {len(data.query)} queries by both scorers: mean "
+            f"Scatter chart of {_queries(data.query)} by both scorers: mean "
             f"{digits(float(data.query.mean()))} by the queried scorer, "
             f"{digits(float(data.query_judged.mean()))} by the judge."
         )
@@ -241,8 +241,8 @@ def codebook(before: CodeUsage, after: CodeUsage) -> Markup:
         axes.set_ylim(bottom=0)
         legend_above(axes, columns=2)
         alt = (
-            f"Usage of {len(ranks)} codebook entries: {before.used} are used before, "
-            f"{after.used} after the search."
+            f"Usage of {counted(len(ranks), 'codebook entry', 'codebook entries')}: used before "
+            f"{before.used}, {after.used} after the search."
         )
         return inline_svg(figure, "codebook", alt)
 
@@ -301,4 +301,8 @@ def _marker(band: ShiftBand) -> str | None:
 def _after(round_: int) -> str:
     if round_ == 0:
         return "before any retraining"
-    return f"after {round_} retraining{'s' if round_ > 1 else ''}"
+    return f"after {counted(round_, 'retraining')}"
+
+
+def _queries(scores: Vector) -> str:
+    return counted(len(scores), "query", "queries")

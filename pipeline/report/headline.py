@@ -173,6 +173,11 @@ def written(value: float, kind: Kind, digits: Digits = DEGREES) -> str:
     return digits(value) if kind == "score" else alone(value)
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """'1 query' or '3 queries'; `many` is `one` with an s if it is not given."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def duration(seconds: float) -> str:
     """'0.4 s', '12 s', '3 min 20 s' or '2 h 05 min'."""
     if seconds < 9.95:

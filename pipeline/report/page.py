@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from pipeline.report import figures, pictures
 from pipeline.report.digits import Digits, alone
-from pipeline.report.headline import agreement, duration, rows, score_digits, written
+from pipeline.report.headline import agreement, counted, duration, rows, score_digits, written
 from pipeline.report.record import Facts, Record, Samples, read
 from pipeline.report.series import (
     calibration,
@@ -126,6 +126,7 @@ def render(record: Record) -> str:
         alone=lambda value: "–" if value is None else alone(value).replace("-", "−"),
         count=lambda value: written(value, "count"),
         share=lambda value: written(value, "share"),
+        counted=counted,
         duration=duration,
     )
     return environment.get_template("page.html.j2").render(

@@ -6,7 +6,6 @@ removing any choice. What they leave open is divided, box by box.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +17,14 @@ from numpy.typing import NDArray
 from solvers.trees.certificate_bounds import Box, Objective, Product, Scope, terms
 from solvers.trees.certificate_checker import CLOSED, Certificate, cannot_hold
 from solvers.trees.certificate_splits import Splitter
+from solvers.trees.destinations import replaced
 from solvers.trees.errors import UnsupportedError
 from solvers.trees.instance import Instance
 from solvers.trees.side_model import Row
 from solvers.trees.storage import save
 from solvers.trees.tables.dual import sweep
 from solvers.trees.tables.factors import Factors
+from solvers.trees.tables.problem import numbering
 from vqlso.errors import SolverError
 
 MOST_NODES = 20_000
@@ -133,7 +134,7 @@ def _shifted(objective: Objective, target: float) -> list[Scope]:
     """The scopes with the lambdas that the sweeps arrive at."""
     factors = _factors(objective)
     theta = factors.unary.copy()
-    moved = np.zeros((*factors.n_classes.shape, int(factors.n_classes.max(initial=1))))
+    moved = np.zeros(int(factors.n_classes.sum()))
     before = np.inf
     for number in range(_MOST_SWEEPS):
         bound = sweep(factors, theta, moved, number % 2 == 1)
@@ -144,9 +145,9 @@ def _shifted(objective: Objective, target: float) -> list[Scope]:
                 break
             before = bound
     scopes = []
-    for factor, taken in zip(objective.factors, moved, strict=True):
-        slots = taken[_WIDEST - len(factor.classes) :]
-        shifts = tuple(gain[classes] for gain, classes in zip(slots, factor.classes, strict=True))
+    for factor, first in zip(objective.factors, factors.first_class, strict=True):
+        slots = first[_WIDEST - len(factor.classes) :]
+        shifts = tuple(moved[at + own] for at, own in zip(slots, factor.classes, strict=True))
         scopes.append(Scope(factor.scope.cells, shifts))
     return scopes
 
@@ -162,13 +163,13 @@ def _factors(objective: Objective) -> Factors:
         n_labels[cell] = len(own)
     cells = np.full((n_factors, _WIDEST), t)
     n_classes = np.ones((n_factors, _WIDEST), dtype=np.int64)
-    classes = np.zeros((n_factors, _WIDEST, width), dtype=np.int32)
+    classes: list[NDArray[np.int64]] = []
     for f, factor in enumerate(objective.factors):
         first = _WIDEST - len(factor.classes)
         cells[f, first:] = factor.scope.cells
         n_classes[f, first:] = factor.table.shape
-        for slot, known in enumerate(factor.classes, start=first):
-            classes[f, slot, : len(known)] = known
+        # A pair's first slot is of the cell number t, which has one label.
+        classes += [np.zeros(1, dtype=np.int64)] * first + list(factor.classes)
     tables = [factor.table.ravel() for factor in objective.factors]
     return Factors(
         constant=objective.constant,
@@ -178,13 +179,21 @@ def _factors(objective: Objective) -> Factors:
         group=np.zeros((t + 1, width), dtype=np.int64),
         cells=cells,
         n_classes=n_classes,
-        classes=classes,
-        present=np.zeros((0, _WIDEST, 1), dtype=np.int64),
+        classes=np.concatenate([np.zeros(0), *classes]).astype(numbering(width).dtype),
+        first_label=_starts(np.array([len(own) for own in classes])),
+        first_class=_starts(n_classes),
+        present=np.zeros(0, dtype=np.int64),
         start=np.cumsum([0, *map(len, tables)]),
         tables=np.concatenate([np.zeros(0), *tables]),
         first=np.zeros(t + 2, dtype=np.int64),
         touching=np.zeros((0, 2), dtype=np.int64),
     )
+
+
+def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(F, 3) where parts of these sizes begin, one after the other."""
+    flat = sizes.ravel().astype(np.int64)
+    return (np.cumsum(flat) - flat).reshape(-1, _WIDEST)
 
 
 @dataclass
@@ -235,12 +244,7 @@ def _proof(objective: Objective, rows: tuple[Row, ...], target: float) -> _Proof
 
 def _store(instance: Instance, certificate: Certificate, path: Path) -> None:
     """The arrays of `storage.save` and those of the certificate in one file."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with TemporaryDirectory() as folder, np.load(save(instance, Path(folder))) as stored:
+    with replaced(path) as file, TemporaryDirectory() as folder:
+        with np.load(save(instance, Path(folder))) as stored:
             arrays = dict(stored)
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays, **certificate._asdict())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise SolverError(f"{path} cannot be written: {error}.") from error
+        np.savez_compressed(file, **arrays, **certificate._asdict())

@@ -92,6 +92,16 @@ def check_certificate(path: Path | str, ensemble: TreeEnsemble | None = None) ->
         VerificationError: the file is damaged, or the first claim that is found to be false.
     """
     instance, certificate = _read(Path(path))
+    try:
+        return _checked(instance, certificate, ensemble)
+    except VerificationError as error:
+        raise VerificationError(f"{path} proves nothing: {error}") from error
+
+
+def _checked(
+    instance: Instance, certificate: Certificate, ensemble: TreeEnsemble | None
+) -> CheckedCertificate:
+    _check_shapes(instance, certificate)
     minimised = bool(certificate.minimised)
     if ensemble is not None:
         _check_model(instance.ensemble, ensemble.exact_negated if minimised else ensemble.exact)
@@ -100,7 +110,7 @@ def check_certificate(path: Path | str, ensemble: TreeEnsemble | None = None) ->
     _check_point(instance, certificate.z, value, objective.rounding)
     largest = _largest(objective, instance.side.rows, certificate, bound)
     if not value <= bound:
-        raise VerificationError(f"z reaches {value!r}, above the bound {bound!r}.")
+        raise VerificationError(f"its point reaches {value!r}, above its bound {bound!r}.")
     sign = -1.0 if minimised else 1.0
     proven = sign * max(largest + objective.rounding, value)
     return CheckedCertificate(sign * value, proven, len(certificate.parents), minimised)
@@ -122,18 +132,26 @@ def _read(path: Path) -> tuple[Instance, Certificate]:
             certificate = Certificate(
                 *(stored[n].astype(types.get(n, "i8"), casting="safe") for n in Certificate._fields)
             )
-        n, t = len(certificate.parents), len(instance.free)
-        if not all(array.ndim == 0 for array in certificate[1:4]):
-            raise ValueError("value, bound and minimised are single numbers")
-        if n < 1 or len(certificate.actions) != n or len(certificate.starts) != n + 1:
-            raise ValueError("its tree has not one action and one set of choices a node")
-        if certificate.parents[0] != -1 or certificate.actions.max() >= t:
-            raise ValueError("its tree names a node or cell that is not there")
-        if certificate.scopes.shape[1:] != (3,):
-            raise ValueError("its scopes are not of three cells")
     except (*_DAMAGES, SolverError) as error:
-        raise VerificationError(f"{path} holds no certificate: {error}") from error
+        reason = error.__cause__ or error
+        if isinstance(reason, OSError) and reason.strerror:
+            raise VerificationError(f"{path} cannot be read: {reason.strerror}.") from error
+        raise VerificationError(
+            f"{path} holds no certificate, or a damaged one: write it again with `certificate`."
+        ) from error
     return instance, certificate
+
+
+def _check_shapes(instance: Instance, certificate: Certificate) -> None:
+    n, t = len(certificate.parents), len(instance.free)
+    if not all(array.ndim == 0 for array in certificate[1:4]):
+        raise VerificationError("its value, bound and direction are not one number each.")
+    if n < 1 or len(certificate.actions) != n or len(certificate.starts) != n + 1:
+        raise VerificationError("its tree has not one action and one set of choices a node.")
+    if certificate.parents[0] != -1 or certificate.actions.max() >= t:
+        raise VerificationError("its tree names a node or feature that is not there.")
+    if certificate.scopes.shape[1:] != (3,):
+        raise VerificationError("its tables are not over three features.")
 
 
 def _check_model(stored: TreeEnsemble, expected: TreeEnsemble) -> None:
@@ -147,8 +165,8 @@ def _check_model(stored: TreeEnsemble, expected: TreeEnsemble) -> None:
             same = ours == theirs
         if not same:
             raise VerificationError(
-                f"The certificate is about another model: its `{field.name}` differ. Read the "
-                "model as it was read for the certificate, with the same features or categories."
+                f"it is about another model (`{field.name}` differs), or the same one with other "
+                "features: read the model with those that it had for the certificate."
             )
 
 
@@ -158,25 +176,27 @@ def _scopes(instance: Instance, certificate: Certificate) -> list[Scope]:
     for row in certificate.scopes.tolist():
         cells = tuple(cell for cell in row if cell >= 0)
         if list(cells) != sorted(set(cells)) or not cells or cells[-1] >= len(sizes):
-            raise VerificationError(f"The scope {row} is not of free cells in ascending order.")
+            raise VerificationError(
+                f"its table over {row} is not over features in ascending order."
+            )
         ends = at + np.cumsum([0, *(sizes[cell] for cell in cells)])
         shifts = tuple(certificate.shifts[a:b] for a, b in pairwise(ends))
         scopes.append(Scope(cells, shifts))
         at = int(ends[-1])
     if at != len(certificate.shifts) or not np.isfinite(certificate.shifts).all():
-        raise VerificationError("The lambdas are not one finite number per scope, cell and choice.")
+        raise VerificationError("its lambdas are not one finite number per table and choice.")
     return scopes
 
 
 def _check_point(instance: Instance, z: NDArray[np.float64], value: float, rounding: float) -> None:
     if z.shape != instance.reference.shape or instance.choices(z) is None:
-        raise VerificationError("z is no point of the instance.")
+        raise VerificationError("its point is none that the features can take.")
     objective = instance.objective(z, float(instance.ensemble.predict(z[None])[0]))
     if not abs(objective - value) <= rounding:
-        raise VerificationError(f"z reaches {objective!r}, not the stated value {value!r}.")
+        raise VerificationError(f"its point reaches {objective!r}, not {value!r} as it says.")
     miss = instance.violation(z)
     if not miss <= _MISS:
-        raise VerificationError(f"z misses a constraint by {miss!r}.")
+        raise VerificationError(f"its point misses a constraint by {miss!r}.")
 
 
 def _largest(
@@ -198,19 +218,19 @@ def _largest(
             parts = [_choices(certificate, child) for child in children[node]]
             together = np.sort(np.concatenate([np.zeros(0, dtype=np.int64), *parts]))
             if not all(map(len, parts)) or not np.array_equal(together, box.choices[action]):
-                raise VerificationError(f"The children of node {node} do not divide its choices.")
+                raise VerificationError(f"the children of node {node} do not divide its choices.")
             boxes += [(child, action, box) for child in children[node]]
         elif action == CLOSED:
             highest = objective.bound(box) + objective.rounding
             largest = max(largest, highest)
             if not highest <= bound:
                 raise VerificationError(
-                    f"Node {node} is closed, but its box allows {highest!r}, above {bound!r}."
+                    f"node {node} of it allows {highest!r}, above its bound {bound!r}."
                 )
         elif -2 - action >= len(rows) or not cannot_hold(rows[-2 - action], box.choices):
-            raise VerificationError(f"Node {node} is closed by a constraint that can hold there.")
+            raise VerificationError(f"node {node} of it is closed by a constraint that can hold.")
     if visited != len(certificate.parents):
-        raise VerificationError("Some nodes are no part of the tree.")
+        raise VerificationError("some nodes are no part of its tree.")
     return largest
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.trees.arguments import as_numbers, check_types
 from solvers.trees.features import Feature
 from solvers.trees.measures import ROUNDING, Coefficients, distances, linear_violation
 from solvers.trees.side_builder import Expression, SideModelBuilder
@@ -50,6 +51,9 @@ class Linear:
     coefficients: Coefficients
     lower: float = -np.inf
     upper: float = np.inf
+
+    def __post_init__(self) -> None:
+        check_types(coefficients=self.coefficients, lower=self.lower, upper=self.upper)
 
     @property
     def name(self) -> str:
@@ -110,10 +114,14 @@ class Forbidden:
     """Not all of these features take these values at once, such as a point queried before.
 
     Attributes:
-        values: per feature the value that completes the forbidden combination.
+        values: per feature the value that completes the forbidden combination, a code of it if it
+            is categorical.
     """
 
     values: Mapping[int, float]
+
+    def __post_init__(self) -> None:
+        check_types(values=self.values)
 
     @property
     def name(self) -> str:
@@ -133,6 +141,8 @@ class Forbidden:
         """See `Constraint`."""
         if not self.values:
             raise SolverError("A forbidden combination names at least one feature and value.")
+        for feature, value in self.values.items():
+            builder.check_value(feature, value, "A forbidden combination")
         matches = Expression(0.0, {}, {})
         open_values = 0
         for feature, value in self.values.items():
@@ -148,18 +158,22 @@ class Forbidden:
 
 @dataclass(frozen=True, eq=False)
 class HammingBall:
-    """At most `radius` features differ from the nearest of some points.
+    """At most `radius` away from the nearest of some points, the union of their balls.
 
-    With several points it is the union of their balls. Numeric features count the difference as
-    a share of their range, as `solvers.trees.measures.distances` does.
+    Between codes it is the Hamming distance: the number of features that differ. A numeric feature
+    counts as a part of one, the difference as a share of its range; with such features it is the
+    distance of Gower, as `solvers.trees.measures.distances` has it.
 
     Attributes:
         centres: (n_features,) one point, or (n, n_features) several.
         radius: >= 0.
     """
 
-    centres: NDArray[np.float64]
+    centres: NDArray[np.float64] = field(repr=False)
     radius: float
+
+    def __post_init__(self) -> None:
+        check_types(radius=self.radius)
 
     @property
     def name(self) -> str:
@@ -174,7 +188,7 @@ class HammingBall:
 
     @property
     def _points(self) -> NDArray[np.float64]:
-        return np.atleast_2d(np.asarray(self.centres, dtype=np.float64))
+        return np.atleast_2d(as_numbers("centres", self.centres))
 
     def violation(self, z: NDArray[np.float64], features: Sequence[Feature]) -> float:
         """See `Constraint`."""

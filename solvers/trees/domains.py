@@ -6,13 +6,14 @@ choice, as a code is one of a categorical feature.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.trees.arguments import as_numbers
 from solvers.trees.ensemble import TreeEnsemble
 from solvers.trees.features import Categorical, Feature, Integer
 from vqlso.errors import SolverError
@@ -42,10 +43,15 @@ class Domain:
     def __len__(self) -> int:
         return len(self.values)
 
-    @property
+    @cached_property
     def is_range(self) -> bool:
         """Whether a choice leaves more than one number open."""
         return bool((self.lower < self.upper).any())
+
+    @cached_property
+    def are_codes(self) -> bool:
+        """Whether choice c is the code c."""
+        return self.is_whole and not self.is_range and np.array_equal(self.values, range(len(self)))
 
     def choice(self, value: float) -> int:
         """The choice that holds `value`; -1 if none does."""
@@ -56,22 +62,26 @@ class Domain:
 
     def at(self, value: float) -> Domain:
         """The same choices, each taking the number nearest to `value`."""
-        if np.isnan(value) or not self.is_range:
+        if not self.is_range or np.isnan(value):
             return self
         return replace(self, values=np.clip(value, self.lower, self.upper))
 
-    def restricted(self, allowed: Iterable[float], cell: int) -> Domain:
-        """Only the choices that hold an allowed value, which they then take.
+    def restricted(self, allowed: Sequence[float], feature: int) -> Domain:
+        """Only the choices of `feature` that hold an allowed value, which they then take.
 
         Raises:
             SolverError: nothing is allowed, or a value that the feature cannot take.
         """
-        values = np.unique(np.asarray(list(allowed), dtype=np.float64))
+        values = np.unique(as_numbers("allowed", allowed))
         if not values.size:
-            raise SolverError(f"No value is allowed in cell {cell}: leave the cell out instead.")
+            raise SolverError(
+                f"No value is allowed to feature {feature}: leave it out of `free` instead."
+            )
         unknown = [value for value in values if self.choice(value) < 0]
         if unknown:
-            raise SolverError(f"Cell {cell} cannot take {unknown[0]:g}, which is allowed to it.")
+            raise SolverError(
+                f"Feature {feature} cannot take {unknown[0]:g}, which is allowed to it."
+            )
         return Domain(values, values, values, self.is_whole)
 
 

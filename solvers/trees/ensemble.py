@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,7 +32,7 @@ _DTYPES: dict[str, type[np.generic]] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TreeEnsemble:
     """A sum of regression trees over n_features features, and the arithmetic of its library.
 
@@ -104,6 +105,14 @@ class TreeEnsemble:
         if self.features is not None:
             object.__setattr__(self, "features", tuple(self.features))
             check_features(self, self.features)
+
+    def __repr__(self) -> str:
+        kinds = Counter(type(feature).__name__ for feature in self.features or ())
+        known = ", ".join(f"{n} {kind}" for kind, n in kinds.items()) or "of unknown kinds"
+        return (
+            f"TreeEnsemble(n_trees={self.n_trees}, nodes={len(self.feature)}, "
+            f"n_features={self.n_features} ({known}), transform={self.transform.shape})"
+        )
 
     @classmethod
     def from_model(
@@ -210,6 +219,17 @@ class TreeEnsemble:
         known = tuple(f.categories for f in self.features if isinstance(f, Categorical))
         return known if len(known) == self.n_features else None
 
+    @cached_property
+    def n_codes(self) -> NDArray[np.int64]:
+        """(n_features,) K of a Categorical feature, 0 of another."""
+        known = self.features or ()
+        return np.array([f.categories if isinstance(f, Categorical) else 0 for f in known])
+
+    @cached_property
+    def largest_leaf(self) -> float:
+        """The largest |value|."""
+        return float(np.abs(self.value).max(initial=0.0))
+
     def with_features(self, features: Sequence[Feature]) -> TreeEnsemble:
         """The same trees over features of these kinds and ranges.
 
@@ -268,6 +288,14 @@ class TreeEnsemble:
         # Copies, since compiled code tells read-only views from arrays.
         flat, numbers = at.astype(np.int64).ravel(), asked.astype(np.float64).ravel()
         return np.asarray(branches(self.arrays, flat, numbers)).reshape(at.shape)
+
+    def left_table(
+        self, nodes: NDArray[np.int64], values: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """(n,) nodes, (m,) values -> (n, m) as `goes_left`, at less expense of memory."""
+        from solvers.trees.traversal import branch_table
+
+        return np.asarray(branch_table(self.arrays, nodes, values.copy()))
 
     def predict(self, z: ArrayLike) -> NDArray[np.float64]:
         """(n, n_features) codes or numbers, NaN for missing -> (n,) float64 predictions.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from solvers.trees.arguments import as_array, checked_allowed
 from solvers.trees.constraints import Constraint
 from solvers.trees.domains import Domain, domain
 from solvers.trees.ensemble import TreeEnsemble
-from solvers.trees.features import Categorical, Feature
+from solvers.trees.features import Feature
 from solvers.trees.side_builder import SideModelBuilder
 from solvers.trees.side_model import SideModel
 from solvers.trees.terms import Term
@@ -73,21 +75,24 @@ class Instance:
                 "The values to choose from are unknown: read the ensemble with `categories=K` "
                 "or `features=[...]`."
             )
-        if np.issubdtype(np.asarray(reference).dtype, np.integer):
+        given = as_array("reference", reference)
+        if np.issubdtype(given.dtype, np.integer):
             ensemble = ensemble.in_whole_numbers
         assert ensemble.features is not None
-        cells = _checked_free(free, ensemble.n_features)
-        codes = _checked_reference(reference, ensemble.features)
+        cells = _checked_free(as_array("free", free), ensemble.n_features)
+        codes = _checked_reference(given, ensemble.n_codes)
         parts: list[Term | Constraint] = [*terms, *constraints]
         mentioned = {feature for part in parts for feature in part.mentions}
         domains = {
             feature: domain(ensemble, feature, spelt_out=feature in mentioned).at(codes[feature])
             for feature in cells.tolist()
         }
-        only = {feature: tuple(values) for feature, values in (allowed or {}).items()}
+        only = checked_allowed(allowed)
         for feature, values in only.items():
             if feature not in domains:
-                raise SolverError(f"Cell {feature} has allowed values, but is not free.")
+                raise SolverError(
+                    f"Feature {feature} has allowed values, but is not free: add it to `free`."
+                )
             domains[feature] = domains[feature].restricted(values, feature)
         builder = SideModelBuilder(ensemble.features, cells, codes, tuple(domains.values()))
         for part in parts:
@@ -124,8 +129,7 @@ class Instance:
 
     def magnitude(self, z: NDArray[np.float64]) -> float:
         """Sum of the sizes of what is added up at z (n_features,): rounding is relative to it."""
-        largest = float(np.abs(self.ensemble.value).max(initial=0.0))
-        trees = abs(self.ensemble.base) + self.ensemble.n_trees * largest
+        trees = abs(self.ensemble.base) + self.ensemble.n_trees * self.ensemble.largest_leaf
         return trees + sum(abs(term.value(z, self.features)) for term in self.terms)
 
     def violation(self, z: NDArray[np.float64]) -> float:
@@ -134,50 +138,55 @@ class Instance:
 
     def choices(self, z: NDArray[np.float64]) -> NDArray[np.int64] | None:
         """(t,) the choices that hold z's values; None if z is not among the points."""
-        fixed = np.ones(len(z), dtype=bool)
-        fixed[self.free] = False
-        if not np.array_equal(z[fixed], self.reference[fixed], equal_nan=True):
-            return None
-        chosen = [d.choice(v) for d, v in zip(self.domains, z[self.free], strict=True)]
+        same = (z == self.reference) | (np.isnan(z) & np.isnan(self.reference))
+        same[self.free] = True
+        return self.chosen(z[self.free]) if same.all() else None
+
+    def chosen(self, values: NDArray[np.float64]) -> NDArray[np.int64] | None:
+        """(t,) the choices that hold the free cells' values (t,); None if there are none."""
+        if all(domain.are_codes for domain in self.domains):
+            sizes = np.array([len(domain) for domain in self.domains])
+            known = (values >= 0) & (values < sizes) & (values % 1 == 0)
+            return values.astype(np.int64) if known.all() else None
+        chosen = [d.choice(v) for d, v in zip(self.domains, values, strict=True)]
         return None if min(chosen) < 0 else np.array(chosen, dtype=np.int64)
 
 
-def _checked_free(free: ArrayLike, n_features: int) -> NDArray[np.int64]:
-    cells = np.asarray(free)
-    if cells.ndim != 1 or not cells.size:
+def _checked_free(free: NDArray[Any], n_features: int) -> NDArray[np.int64]:
+    if free.ndim != 1 or not free.size or not np.issubdtype(free.dtype, np.integer):
         raise SolverError(
-            f"At least one cell must be free, as a list of cell numbers; got shape {cells.shape}."
+            "`free` lists the numbers of at least one feature, as in [3, 9] or range(10); got "
+            f"shape {free.shape} and dtype {free.dtype}."
         )
-    if not np.issubdtype(cells.dtype, np.integer):
-        raise SolverError(f"Free cells are whole numbers; got dtype {cells.dtype}.")
-    if len(cells) > n_features:
-        raise SolverError(f"{len(cells)} free cells were asked for, but there are {n_features}.")
-    if cells.min() < 0 or cells.max() >= n_features:
+    if len(free) > n_features:
+        raise SolverError(f"{len(free)} features are to be free, but there are {n_features}.")
+    numbers = free.tolist()
+    if min(numbers) < 0 or max(numbers) >= n_features:
         raise SolverError(
-            f"Free cells lie in 0..{n_features - 1}; got {cells.min()}..{cells.max()}."
+            f"Free features lie in 0..{n_features - 1}; got {min(numbers)}..{max(numbers)}."
         )
-    if len(np.unique(cells)) < len(cells):
-        raise SolverError(f"Free cells repeat: {cells.tolist()}.")
-    return cells.astype(np.int64)
+    if len(set(numbers)) < len(numbers):
+        raise SolverError(f"Free features repeat: {numbers}.")
+    return free.astype(np.int64)
 
 
-def _checked_reference(reference: ArrayLike, features: Sequence[Feature]) -> NDArray[np.float64]:
-    given = np.asarray(reference)
-    if given.shape != (len(features),):
+def _checked_reference(given: NDArray[Any], K: NDArray[np.int64]) -> NDArray[np.float64]:
+    if given.shape != K.shape:
         raise SolverError(
-            f"The reference has one value per feature, shape ({len(features)},); got "
-            f"{given.shape}. Flatten grids first."
+            f"`reference` has one number or code per feature, shape {K.shape}; got shape "
+            f"{given.shape} and dtype {given.dtype}. Flatten grids first."
         )
-    if not np.issubdtype(given.dtype, np.number) or np.issubdtype(given.dtype, np.complexfloating):
-        raise SolverError(f"The reference holds numbers or codes; got dtype {given.dtype}.")
+    if given.dtype.kind not in "iuf":
+        raise SolverError(f"`reference` holds numbers or codes; got dtype {given.dtype}.")
     values = given.astype(np.float64)
     if np.isinf(values).any():
-        raise SolverError(f"The reference is infinite in cell {int(np.isinf(values).argmax())}.")
-    K = np.array([f.categories if isinstance(f, Categorical) else 0 for f in features])
+        feature = int(np.isinf(values).argmax())
+        raise SolverError(f"The reference is infinite at feature {feature}.")
     outside = (K > 0) & ~np.isnan(values) & ((values < 0) | (values >= K) | (values % 1 != 0))
     if outside.any():
-        cell = int(outside.argmax())
+        feature = int(outside.argmax())
         raise SolverError(
-            f"The reference's code in cell {cell} is {given[cell]}, not one of 0..{K[cell] - 1}."
+            f"The reference's code of feature {feature} is {given[feature]}, not one of "
+            f"0..{K[feature] - 1}."
         )
     return values

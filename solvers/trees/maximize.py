@@ -11,22 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from solvers.trees.arguments import as_numbers, check_types
 from solvers.trees.backends import backend as backend_named
-from solvers.trees.backends.contract import (
-    UNLIMITED,
-    Backend,
-    BackendResult,
-    InfeasibleError,
-    Limits,
-    Task,
-)
+from solvers.trees.backends.contract import Backend, BackendResult, InfeasibleError, Task
 from solvers.trees.conflict import conflict
 from solvers.trees.constraints import Constraint
+from solvers.trees.destinations import check_destination
 from solvers.trees.ensemble import TreeEnsemble
 from solvers.trees.instance import Instance
+from solvers.trees.k_best import affordable
+from solvers.trees.limits import UNLIMITED, Limits
 from solvers.trees.storage import load
 from solvers.trees.terms import Term
-from solvers.trees.ties import preferred
+from solvers.trees.ties import checked_preference, preferred
 from solvers.trees.verification import MISS, Truth, false_claim, verify
 from vqlso.errors import SolverError
 from vqlso.records import SolveStatus
@@ -113,8 +110,8 @@ def maximize(
     incumbent: ArrayLike | None = None,
     preference: NDArray[np.float64] | None = None,
     limits: Limits = UNLIMITED,
-    failures: Path | None = None,
-    certificate: Path | None = None,
+    failures: Path | str | None = None,
+    certificate: Path | str | None = None,
 ) -> Optimum:
     """Points that maximise prediction plus terms, equal to the reference's but for free features.
 
@@ -128,14 +125,14 @@ def maximize(
             array of integers makes numeric features whole numbers, and the solutions integers.
             Where it satisfies the constraints, the answer is never worse.
         backend: a name from `solvers.trees.backends`, or a backend with settings of its own.
-        k: how many distinct best points. Of the numbers in an interval between thresholds only
-            one counts.
+        k: how many distinct best points; all of them where there are fewer. Of the numbers in an
+            interval between thresholds only one counts.
         allowed: feature -> the only values that a free one may take.
         terms: from `solvers.trees.terms`, added to the prediction.
         constraints: from `solvers.trees.constraints`, which all hold at the solutions.
         incumbent: (n_features,) a good point that is known, to start from.
         preference: (n_features, K) weights of the codes, such as how often each occurs in its
-            cell in the data, which makes for better images at the same prediction.
+            feature in the data, which makes for better images at the same prediction.
         limits: when to stop without a proof.
         failures: folder for the instances of false claims; by default a new temporary one.
         certificate: file to write a proof to, of the bound on the best point, which
@@ -144,8 +141,9 @@ def maximize(
     Raises:
         InfeasibleError: no point satisfies the constraints; the message says which contradict.
         UnsupportedError: a certificate is asked for where none can be written.
-        SolverError: an instance that makes no sense, an unknown backend, or its failure; no
-            certificate was found.
+        SolverError: an argument of the wrong type, an instance that makes no sense, an unknown
+            backend, or its failure; more solutions than memory holds; no certificate was found,
+            or it cannot be written.
         VerificationError: the backend's claim is false.
     """
     asked = backend, k, incumbent, preference, limits, failures
@@ -166,8 +164,8 @@ def minimize(
     incumbent: ArrayLike | None = None,
     preference: NDArray[np.float64] | None = None,
     limits: Limits = UNLIMITED,
-    failures: Path | None = None,
-    certificate: Path | None = None,
+    failures: Path | str | None = None,
+    certificate: Path | str | None = None,
 ) -> Optimum:
     """As `maximize`, but for the points of lowest prediction plus terms.
 
@@ -193,6 +191,7 @@ def replay(
         SolverError: the file holds no instance; and as `maximize`.
     """
     began = perf_counter()
+    check_types(backend=backend, k=k, limits=limits)
     instance = load(Path(path))
     result, points = _solved(instance, backend, k, None, None, limits, None)
     return _optimum(
@@ -203,14 +202,17 @@ def replay(
 def _optimised(
     ensemble: TreeEnsemble,
     sides: tuple[ArrayLike, ArrayLike, _Allowed, Sequence[Term], Sequence[Constraint]],
-    asked: tuple[Any, ...],
-    certificate: Path | None,
+    asked: tuple[str | Backend, int, ArrayLike | None, Any, Limits, Path | str | None],
+    certificate: Path | str | None,
     *,
     minimised: bool,
 ) -> Optimum:
     """What `maximize` finds, or `minimize`: the maximum of the negated ensemble and terms."""
     began = perf_counter()
     free, reference, allowed, terms, constraints = sides
+    backend, k, _, _, limits, failures = asked
+    check_types(ensemble=ensemble, terms=terms, constraints=constraints, certificate=certificate)
+    check_types(backend=backend, k=k, limits=limits, failures=failures)
     _check_terms(ensemble, terms)
     instance = Instance.checked(
         ensemble.exact_negated if minimised else ensemble.exact,
@@ -220,10 +222,10 @@ def _optimised(
         terms=[term.negated() for term in terms] if minimised else terms,
         constraints=constraints,
     )
-    result, points = _certified(instance, *asked, certificate=certificate, minimised=minimised)
+    proof = None if certificate is None else Path(certificate)
+    result, points = _certified(instance, *asked, certificate=proof, minimised=minimised)
     dtype, sign = np.asarray(reference).dtype, -1.0 if minimised else 1.0
-    optimum = _optimum(ensemble, instance, result, points, dtype, sign, began)
-    return replace(optimum, certificate=certificate)
+    return _optimum(ensemble, instance, result, points, dtype, sign, began, proof)
 
 
 def _check_terms(ensemble: TreeEnsemble, terms: Sequence[Term]) -> None:
@@ -245,6 +247,7 @@ def _certified(
     from solvers.trees.certificate import check_certifiable, write_certificate
 
     check_certifiable(instance)
+    check_destination(certificate)
     result, points = _solved(instance, *arguments)
     bound = -np.inf if result.status is SolveStatus.OPTIMAL else result.bound
     write_certificate(instance, points[0], certificate, bound=bound, minimised=minimised)
@@ -258,15 +261,14 @@ def _solved(
     incumbent: ArrayLike | None,
     preference: NDArray[np.float64] | None,
     limits: Limits,
-    failures: Path | None,
+    failures: Path | str | None,
 ) -> tuple[BackendResult, NDArray[np.float64]]:
     """A verified result, and its points (m, n_features), never worse than what was known."""
-    if k < 1:
-        raise SolverError(f"At least one solution must be asked for; got k={k}.")
-    _check_preference(preference, instance)
+    k = affordable(k, instance, limits)
+    preference = checked_preference(preference, instance)
     engine = backend_named(backend) if isinstance(backend, str) else backend
     name = backend if isinstance(backend, str) else type(backend).__name__
-    start, known = _start(instance, incumbent)
+    start = _start(instance, incumbent)
     try:
         result = engine.solve(Task(instance, k, limits, start))
     except InfeasibleError as error:
@@ -277,13 +279,13 @@ def _solved(
     result = replace(result, solved_by=result.solved_by or name)
     points = np.repeat(instance.reference[None], len(result.points), axis=0)
     points[:, instance.free] = result.points
-    if any(instance.choices(z) is None for z in points):
+    if any(instance.chosen(values) is None for values in result.points):
         fault = "returns a point that the features cannot take"
         raise false_claim(instance, fault, backend=result.solved_by, failures=failures)
-    truth = _truth(instance, points, known)
+    truth = _truth(instance, points, start)
     verify(instance, result, truth, backend=result.solved_by, failures=failures)
     points = points[np.argsort(-truth.objectives, kind="stable")]
-    if start is not None and truth.objectives.max(initial=-np.inf) < known:
+    if start is not None and truth.objectives.max(initial=-np.inf) < truth.known:
         points = _led_by(start, points, instance)[:k]
     if not len(points):
         raise SolverError(
@@ -295,10 +297,8 @@ def _solved(
     return result, points
 
 
-def _start(
-    instance: Instance, incumbent: ArrayLike | None
-) -> tuple[NDArray[np.float64] | None, float]:
-    """The better of the incumbent and the reference that is feasible, and its objective."""
+def _start(instance: Instance, incumbent: ArrayLike | None) -> NDArray[np.float64] | None:
+    """The better of the incumbent and the reference that is feasible, if any."""
     candidates = [instance.reference]
     if incumbent is not None:
         candidates.append(_checked_incumbent(instance, incumbent))
@@ -306,15 +306,13 @@ def _start(
     feasible = [
         z for z in candidates if instance.choices(z) is not None and instance.violation(z) == 0
     ]
-    if not feasible:
-        return None, -np.inf
-    objectives = _objectives(instance, np.array(feasible))
-    best = int(np.argmax(objectives))
-    return feasible[best], float(objectives[best])
+    if len(feasible) < 2:
+        return feasible[0] if feasible else None
+    return feasible[int(np.argmax(_objectives(instance, np.array(feasible))))]
 
 
 def _checked_incumbent(instance: Instance, incumbent: ArrayLike) -> NDArray[np.float64]:
-    given = np.asarray(incumbent, dtype=np.float64)
+    given = as_numbers("incumbent", incumbent)
     if given.shape != instance.reference.shape or instance.choices(given) is None:
         raise SolverError(
             "The incumbent is no point of the instance: it must equal the reference outside the "
@@ -325,10 +323,15 @@ def _checked_incumbent(instance: Instance, incumbent: ArrayLike) -> NDArray[np.f
     return given
 
 
-def _truth(instance: Instance, points: NDArray[np.float64], known: float) -> Truth:
+def _truth(
+    instance: Instance, points: NDArray[np.float64], start: NDArray[np.float64] | None
+) -> Truth:
     violations = np.array([instance.violation(z) for z in points])
     magnitude = max(map(instance.magnitude, points), default=0.0)
-    return Truth(_objectives(instance, points), violations, known, magnitude)
+    if start is None:
+        return Truth(_objectives(instance, points), violations, -np.inf, magnitude)
+    known, *objectives = _objectives(instance, np.concatenate([start[None], points])).tolist()
+    return Truth(np.array(objectives), violations, known, magnitude)
 
 
 def _objectives(instance: Instance, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -358,6 +361,7 @@ def _optimum(
     dtype: np.dtype[Any],
     sign: float,
     began: float,
+    certificate: Path | None = None,
 ) -> Optimum:
     """The result in terms of the ensemble that was asked about."""
     predictions = ensemble.predict(points)
@@ -381,17 +385,5 @@ def _optimum(
         backend=result.solved_by,
         note=result.note,
         sizes=result.sizes,
+        certificate=certificate,
     )
-
-
-def _check_preference(preference: NDArray[np.float64] | None, instance: Instance) -> None:
-    if preference is None:
-        return
-    categories = instance.ensemble.categories
-    if categories is None:
-        raise SolverError("Preferences are of codes, but some features are no codes.")
-    expected = (len(categories), max(categories))
-    if np.shape(preference) != expected:
-        raise SolverError(
-            f"Preferences are one per cell and code, shape {expected}; got {np.shape(preference)}."
-        )

@@ -139,7 +139,7 @@ def _left_choices(
     sets: dict[int, Bits] = {}
     for position, domain in enumerate(domains):
         nodes = np.flatnonzero(cell == position)
-        left = ensemble.goes_left(nodes[:, None], domain.values)
+        left = ensemble.left_table(nodes, domain.values)
         packed = np.packbits(left, axis=1, bitorder="little")
         sets |= {
             int(node): int.from_bytes(row.tobytes(), "little")

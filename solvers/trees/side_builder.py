@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from solvers.trees.arguments import as_numbers, check_types
 from solvers.trees.domains import Domain
 from solvers.trees.features import Categorical, Feature
 from solvers.trees.measures import Coefficients, feature_distances, scales
@@ -82,6 +84,7 @@ class SideModelBuilder:
         Raises:
             SolverError: there is no such feature.
         """
+        check_types(feature=feature)
         if not 0 <= feature < len(self.features):
             raise SolverError(
                 f"There is no feature {feature}; the ensemble has 0..{len(self.features) - 1}."
@@ -111,7 +114,7 @@ class SideModelBuilder:
         result = Expression(0.0, {}, {})
         constant = 0.0
         for feature, coefficient in coefficients.items():
-            if not np.isfinite(np.asarray(coefficient, dtype=np.float64)).all():
+            if not np.isfinite(as_numbers("coefficients", coefficient)).all():
                 raise SolverError(f"The coefficient of feature {feature} is not finite.")
             cell, table = self.cell(feature), self.table(feature, coefficient)
             if cell is None:
@@ -137,6 +140,29 @@ class SideModelBuilder:
                 f"{self.features[feature]}: make it Integer with narrow bounds, or fix it."
             )
         return cell
+
+    def check_value(self, feature: int, value: float, purpose: str) -> None:
+        """Refuse what is no number, and what is no code of a categorical feature.
+
+        Numbers may lie outside a feature's range, as those of data can.
+
+        Raises:
+            SolverError: as said, or there is no such feature.
+        """
+        self.cell(feature)
+        kind = self.features[feature]
+        if not isinstance(value, Real) or np.isnan(value):
+            raise SolverError(
+                f"{purpose} needs a number for each of its features; got {value!r} for feature "
+                f"{feature}. Leave out what is missing."
+            )
+        if isinstance(kind, Categorical) and not (
+            0 <= value < kind.categories and float(value).is_integer()
+        ):
+            raise SolverError(
+                f"{purpose} has {value} for feature {feature}, whose codes are "
+                f"0..{kind.categories - 1}."
+            )
 
     def add_linear(self, expression: Expression) -> None:
         """Add to the objective."""
@@ -198,7 +224,7 @@ class SideModelBuilder:
 
         A numeric feature counts the share of its range that lies between two numbers (Gower).
         """
-        data = np.asarray(data, dtype=np.float64)
+        data = as_numbers("data", data)
         if data.ndim != 2 or not len(data) or data.shape[1] != len(self.features):
             raise SolverError(
                 f"{purpose} needs points of shape (n, {len(self.features)}); got {data.shape}."

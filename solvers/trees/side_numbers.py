@@ -54,7 +54,10 @@ def _standard(row: Row, numbers: Mapping[int, NumberCell]) -> Row | None:
     if largest and np.isfinite([row.lower, row.upper]).any():
         return standard
     if not standard.holds(np.zeros(1)).all():
-        raise InfeasibleError(
-            f"No point satisfies the constraint: {row.name}. No free feature has a part in it."
+        why = (
+            "What its free features may take, or are allowed, makes no difference to it."
+            if row.weights or row.slopes
+            else "No free feature has a part in it."
         )
+        raise InfeasibleError(f"No point satisfies the constraint: {row.name}. {why}")
     return None

@@ -65,8 +65,8 @@ def check_features(ensemble: TreeEnsemble, features: Sequence[Feature]) -> None:
     """
     if len(features) != ensemble.n_features:
         raise SolverError(
-            f"An ensemble over {ensemble.n_features} cells needs as many features; "
-            f"got {len(features)}."
+            f"The ensemble has {ensemble.n_features} features; {len(features)} were stated. State "
+            "one each."
         )
     for feature in np.unique(ensemble.feature[ensemble.subset >= 0]):
         if feature >= 0 and not isinstance(features[feature], Categorical):

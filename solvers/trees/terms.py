@@ -6,12 +6,13 @@ Every term is exact: the claimed objective is recomputed from it at the solution
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.trees.arguments import as_numbers, check_types
 from solvers.trees.features import Feature
 from solvers.trees.measures import Coefficients, distances, linear
 from solvers.trees.side_builder import SideModelBuilder
@@ -50,6 +51,9 @@ class LinearTerm:
 
     coefficients: Coefficients
 
+    def __post_init__(self) -> None:
+        check_types(coefficients=self.coefficients)
+
     @property
     def mentions(self) -> Collection[int]:
         """See `Term`."""
@@ -65,7 +69,7 @@ class LinearTerm:
 
     def negated(self) -> LinearTerm:
         """See `Term`."""
-        return LinearTerm({f: -np.asarray(c, dtype=float) for f, c in self.coefficients.items()})
+        return LinearTerm({f: -as_numbers("coefficients", c) for f, c in self.coefficients.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +98,11 @@ class PairTerm:
         """See `Term`."""
         if self.first == self.second:
             raise SolverError(f"A pair term needs two features; got {self.first} twice.")
-        builder.add_table(self.first, self.second, np.asarray(self.table, dtype=np.float64))
+        builder.add_table(self.first, self.second, as_numbers("table", self.table))
 
     def negated(self) -> PairTerm:
         """See `Term`."""
-        return replace(self, table=-np.asarray(self.table, dtype=np.float64))
+        return replace(self, table=-as_numbers("table", self.table))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +118,11 @@ class DistanceTerm:
         weight: per unit of distance.
     """
 
-    data: NDArray[np.float64]
+    data: NDArray[np.float64] = field(repr=False)
     weight: float
+
+    def __post_init__(self) -> None:
+        check_types(weight=self.weight)
 
     @property
     def mentions(self) -> Collection[int]:

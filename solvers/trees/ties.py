@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from solvers.trees.arguments import as_numbers
 from solvers.trees.features import Categorical
 from solvers.trees.instance import Instance
 from solvers.trees.traversal import Trees, goes_left
+from vqlso.errors import SolverError
 
 
 def preferred(
@@ -30,7 +32,10 @@ def preferred(
     ensemble = instance.ensemble
     told_apart = _diverging(ensemble.arrays, z, instance.reference)
     liked = np.where(told_apart, z, instance.reference)
+    changed = np.flatnonzero(liked != z).tolist()
     for cell, free in enumerate(instance.free.tolist()):
+        if preference is None and free not in changed:
+            continue
         keeps = not told_apart[free] and instance.domains[cell].choice(liked[free]) >= 0
         if keeps:
             continue
@@ -43,6 +48,28 @@ def preferred(
             weights = preference[free, candidates.astype(np.int64)]
             liked[free] = candidates[np.argmax(weights)]
     return liked
+
+
+def checked_preference(
+    preference: ArrayLike | None, instance: Instance
+) -> NDArray[np.float64] | None:
+    """(n_features, K) the weights of codes, if any.
+
+    Raises:
+        SolverError: another shape, no numbers, or features that are no codes.
+    """
+    if preference is None:
+        return None
+    categories = instance.ensemble.categories
+    if categories is None:
+        raise SolverError("Preferences are of codes, but some features are no codes.")
+    weights = as_numbers("preference", preference)
+    expected = (len(categories), max(categories))
+    if weights.shape != expected:
+        raise SolverError(
+            f"Preferences are one per feature and code, shape {expected}; got {weights.shape}."
+        )
+    return weights
 
 
 @njit(cache=True)

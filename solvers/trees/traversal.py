@@ -77,6 +77,18 @@ def branches(
 
 
 @njit(cache=True)
+def branch_table(
+    trees: Trees, nodes: NDArray[np.int64], values: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """(n, m) whether values[j] takes the left branch at nodes[i]."""
+    out = np.empty((len(nodes), len(values)), dtype=np.bool_)
+    for i in range(len(nodes)):
+        for j in range(len(values)):
+            out[i, j] = goes_left(trees, nodes[i], values[j])
+    return out
+
+
+@njit(cache=True)
 def sums(trees: Trees, rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n, F) rows -> (n,) the leaves that they fall into, added in the order of the trees.
 

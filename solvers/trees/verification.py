@@ -73,7 +73,12 @@ class Truth:
 
 
 def verify(
-    instance: Instance, result: BackendResult, truth: Truth, *, backend: str, failures: Path | None
+    instance: Instance,
+    result: BackendResult,
+    truth: Truth,
+    *,
+    backend: str,
+    failures: Path | str | None,
 ) -> None:
     """Check a claim against the truth.
 
@@ -95,13 +100,13 @@ def verify(
 
 
 def false_claim(
-    instance: Instance, fault: str, *, backend: str, failures: Path | None
+    instance: Instance, fault: str, *, backend: str, failures: Path | str | None
 ) -> VerificationError:
     """The error that names a backend's fault, after saving the instance as `verify` does."""
-    folder = Path(tempfile.mkdtemp(prefix="vqlso-")) if failures is None else failures
+    folder = Path(tempfile.mkdtemp(prefix="vqlso-")) if failures is None else Path(failures)
     try:
         path = save(instance, folder)
-    except SolverError as error:
+    except (SolverError, OSError) as error:
         return VerificationError(f"Backend '{backend}' {fault}. The instance is not saved: {error}")
     return VerificationError(
         f"Backend '{backend}' {fault} on instance {path.stem}. It is saved as {path}: solve it "

@@ -11,6 +11,7 @@ from tiny_runs import vqlso
 
 from pipeline.trees_files import read_demands, read_features
 from solvers.trees.backends import BACKENDS
+from solvers.trees.readers import lightgbm, onnx, sklearn, xgboost
 
 PAGE = Path(__file__).parents[2] / "docs" / "tree-optimisation.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -55,6 +56,25 @@ def test_options_and_engines_are_those_that_exist() -> None:
     assert set(re.findall(r"(?<![-\w])--[a-z]+", TEXT)) == options
     table = TEXT.split("## Engines")[1].split("## Features")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(BACKENDS)
+
+
+def test_the_models_that_are_read_are_all_listed() -> None:
+    rows = TEXT.split("## Which models are read")[1].split("## On the command line")[0]
+    read = {
+        row.split("|")[1].strip(): set(re.findall(r"`([\w:]+)`", row.split("|")[2]))
+        for row in rows.splitlines()
+        if row.startswith("| ")
+    }
+    objectives = lightgbm._PLAIN | lightgbm._EXPONENTIAL | lightgbm._RANKING
+    assert objectives <= read["LightGBM"]
+    assert read["XGBoost"] == {
+        *(xgboost._PLAIN | xgboost._SIGMOID | xgboost._EXPONENTIAL),
+        *("gbtree", "dart", "missing", "nan"),
+    }
+    assert read["scikit-learn"] == {
+        *(*sklearn._TREES, *sklearn._FORESTS, *sklearn._BOOSTED, *sklearn._HISTOGRAM)
+    }
+    assert {*onnx._OPERATORS, *onnx._BEFORE, *onnx._AFTER} <= read["ONNX"]
 
 
 def test_links_lead_somewhere() -> None:

@@ -162,6 +162,8 @@ def test_a_certificate_is_checked(ask, files, direction) -> None:
     shown = vqlso("trees", "check", proof)
     assert f"{checked['value']:.9g}" in shown.stdout
     assert "none is " + ("lower" if checked["minimised"] else "higher") in shown.stdout
+    assert "(1 node)." in shown.stdout or f"({checked['nodes']} nodes)." in shown.stdout
+    assert "1 nodes" not in shown.stdout
     assert "No model was given" in shown.stdout
     assert "No model" not in vqlso("trees", "check", proof, *model).stdout
 
@@ -170,7 +172,10 @@ def test_a_certificate_that_does_not_hold_is_one_paragraph(ask, files) -> None:
     proof = files / "proof.npz"
     assert ask("--certificate", proof).exit_code == 0
     said(vqlso("trees", "check", proof, files / "model.txt", "--categories", "7"), "another model")
-    said(vqlso("trees", "check", files / "model.txt"), "model.txt holds no certificate")
+    said(
+        vqlso("trees", "check", files / "model.txt"), "model.txt holds no certificate, or a damaged"
+    )
+    said(vqlso("trees", "check", files / "none.npz"), "none.npz cannot be read: No such file")
 
 
 def test_a_contradiction_is_named(ask, files) -> None:
@@ -280,6 +285,8 @@ def test_free_features_are_numbers_ranges_or_all() -> None:
         ({"terms": [{"kind": "pair", "first": 0, "second": 1, "table": "a"}]}, ["table"]),
         ({"allowed": [1]}, ["allowed"]),
         ({"allowed": {"0": 1}}, ["allowed", "list of numbers"]),
+        ('{"allowed": {"3": [0], "3": [1]}}', ["JSON", "the key 3 is there twice"]),
+        ({"allowed": {"3": [0], "03": [1]}}, ["allowed", "the key 3 is there twice"]),
     ],
 )
 def test_a_wrong_demand_is_named(tmp_path: Path, content, words) -> None:
@@ -307,7 +314,10 @@ def test_a_missing_file_of_points_is_named(tmp_path: Path) -> None:
         (["--seconds", "0"], ["seconds", "0"]),
         (["--features", "none.json"], ["none.json"]),
         (["--constraints", "none.json"], ["none.json"]),
-        (["--out", "no/such/folder/z.npy"], ["z.npy", "cannot be written"]),
+        (["--out", "no/such/folder/z.npy"], ["z.npy", "cannot be written", "no/such/folder first"]),
+        (["--out", "."], [". cannot be written", "no file"]),
+        (["--certificate", "."], [". cannot be written", "no file"]),
+        (["--certificate", "no/such/folder/p"], ["p cannot be written", "no/such/folder first"]),
     ],
 )
 def test_a_wrong_option_is_one_paragraph(ask, options, words) -> None:
@@ -318,6 +328,27 @@ def test_a_missing_model_and_a_choice_of_points(files) -> None:
     given = ("--reference", files / "codes.npy", "--free", "0")
     said(vqlso("trees", "maximize", files / "none.txt", *given), "none.txt")
     said(vqlso("trees", "maximize", files / "model.txt", *given), "300 points", "--row")
+
+
+def test_destinations_are_looked_at_before_anything_is_read(ask, monkeypatch) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise AssertionError("It was read.")
+
+    monkeypatch.setattr(TreeEnsemble, "from_model", read)
+    for option in ("--out", "--certificate"):
+        said(ask(option, "."), "cannot be written")
+
+
+def test_an_unknown_code_is_refused(ask, files) -> None:
+    unknown = {"constraints": [{"kind": "forbidden", "values": {"0": K}}]}
+    said(ask("--constraints", written(files / "demands.json", unknown)), "codes are 0..4")
+
+
+def test_flags_are_listed_without_a_value() -> None:
+    for command in ([], ["run"], ["trees"], ["trees", "maximize"], ["trees", "check"]):
+        shown = vqlso(*command, "--help").stdout
+        assert "--help" in shown
+        assert "bool" not in shown
 
 
 def test_debug_shows_the_traceback(ask) -> None:

@@ -45,13 +45,13 @@ BACKENDS: dict[str, BackendEntry] = {
     "auto": BackendEntry(
         "solvers.trees.backends.auto",
         "AutoBackend",
-        "tables where leaves touch at most three free cells; else highs, or if that takes long",
+        "tables where leaves touch at most three free features; else highs, or if that takes long",
         "pip install numba highspy",
     ),
     "tables": BackendEntry(
         "solvers.trees.backends.tables",
         "TablesBackend",
-        "our own branch and bound, for leaves that touch at most three free cells; else highs",
+        "our own branch and bound, for leaves that touch at most three free features; else highs",
         "pip install numba",
     ),
     "highs": BackendEntry(
@@ -87,7 +87,7 @@ BACKENDS: dict[str, BackendEntry] = {
     "toulbar2": BackendEntry(
         "solvers.trees.backends.toulbar2",
         "Toulbar2Backend",
-        "toulbar2, a network of cost tables over at most three cells each",
+        "toulbar2, a network of cost tables over at most three features each",
         "pip install pytoulbar2",
     ),
     "enumeration": BackendEntry(

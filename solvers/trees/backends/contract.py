@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from solvers.trees.errors import InfeasibleError, UnsupportedError
 from solvers.trees.instance import Instance
-from vqlso.errors import SolverError
+from solvers.trees.limits import UNLIMITED, Limits
 from vqlso.records import SolveStatus
 
 __all__ = [
@@ -23,32 +23,6 @@ __all__ = [
     "Task",
     "UnsupportedError",
 ]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When a backend stops without a proof.
-
-    Attributes:
-        nodes: of the branch-and-bound tree; repeatable, unlike a time.
-        seconds: of wall-clock time.
-        megabytes: of memory that the backend takes on top of what the process holds already.
-    """
-
-    nodes: int | None = None
-    seconds: float | None = None
-    megabytes: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.nodes is not None and self.nodes < 0:
-            raise SolverError(f"A node limit is a number >= 0 or None; got {self.nodes}.")
-        for name in ("seconds", "megabytes"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise SolverError(f"A limit of {name} is a number > 0 or None; got {value}.")
-
-
-UNLIMITED = Limits()
 
 
 @dataclass(frozen=True, eq=False)

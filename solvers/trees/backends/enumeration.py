@@ -40,7 +40,7 @@ class EnumerationBackend(ReducedBackend):
         if combinations > self.most:
             raise UnsupportedError(
                 f"{combinations:,} combinations of labels are too many to enumerate (at most "
-                f"{self.most:,}): free fewer cells, or use another backend."
+                f"{self.most:,}): free fewer features, or use another backend."
             )
         last = combinations if limits.nodes is None else min(combinations, limits.nodes)
         best, value, tried = start, -np.inf, 0

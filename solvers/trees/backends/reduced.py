@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.trees.backends.contract import BackendResult, InfeasibleError, Limits, Task
+from solvers.trees.backends.memory import MemoryMeter
 from solvers.trees.instance import Instance
 from solvers.trees.reduced import ReducedEnsemble
 from solvers.trees.reduction import reduce, without_dominated
@@ -65,6 +66,8 @@ class ReducedBackend(ABC):
     def solve(self, task: Task) -> BackendResult:
         """See `Backend.solve`."""
         began = perf_counter()
+        # Every point that is found becomes a row, which keeps it from being found again.
+        meter = None if task.limits.megabytes is None else MemoryMeter(task.limits.megabytes)
         reduced = reduce(task.instance)
         if task.k == 1:
             reduced = without_dominated(reduced)
@@ -76,7 +79,7 @@ class ReducedBackend(ABC):
         points: list[NDArray[np.float64]] = []
         values: list[float] = []
         while len(points) < task.k:
-            limits = _left(task.limits, perf_counter() - began, results)
+            limits = _left(task.limits, perf_counter() - began, meter, results)
             if limits is None:
                 break
             try:
@@ -134,7 +137,9 @@ def _labels(reduced: ReducedEnsemble, task: Task) -> NDArray[np.int64] | None:
     return np.array(labels, dtype=np.int64)
 
 
-def _left(limits: Limits, spent: float, results: list[LabelResult]) -> Limits | None:
+def _left(
+    limits: Limits, spent: float, meter: MemoryMeter | None, results: list[LabelResult]
+) -> Limits | None:
     """What later solves may take; None if nothing is left."""
     if not results:
         return limits
@@ -143,6 +148,8 @@ def _left(limits: Limits, spent: float, results: list[LabelResult]) -> Limits | 
     if nodes is not None:
         nodes -= sum(result.nodes or 0 for result in results)
     if (seconds is not None and seconds <= 0) or (nodes is not None and nodes <= 0):
+        return None
+    if meter is not None and meter.is_exceeded():
         return None
     return replace(limits, seconds=seconds, nodes=nodes)
 

@@ -16,20 +16,18 @@ from solvers.trees.backends.contract import (
     UnsupportedError,
 )
 from solvers.trees.instance import Instance
-from solvers.trees.tables.building import Scopes, build, scopes
 from solvers.trees.tables.factors import Factors
-from solvers.trees.tables.labels import Labels, all_labels, undominated_labels
-from solvers.trees.tables.proof import find_points, tighten
+from solvers.trees.tables.problem import Problem, numbering, stated
+from solvers.trees.tables.proof import Outcome, tightened
 from solvers.trees.tables.rows import Rows
-from solvers.trees.tables.search import Pool, plant, search
-from solvers.trees.tables.statement import cells_of, pairs_of, rows_of, standardised, unary_of
-from solvers.trees.tables.terms import WIDEST, Terms, expand
+from solvers.trees.tables.search import bytes_of_tree, plant, search
+from solvers.trees.tables.statement import cells_of, pairs_of, rows_of, unary_of
+from solvers.trees.tables.terms import WIDEST
 from vqlso.records import SolveStatus
 
 _MOST_SWEEPS = 200
 # Between two looks at the clock.
 _NODES_AT_ONCE = 2000
-_SEED = 0
 
 
 class TablesBackend:
@@ -60,50 +58,37 @@ class TablesBackend:
 def _solve(task: Task) -> BackendResult:
     began = perf_counter()
     instance = task.instance
-    side = instance.side
-    if side.limits or side.nearest or side.numbers:
-        raise UnsupportedError(
-            "Tables cannot express distances to several points, nor constraints on continuous "
-            "numbers."
-        )
-    width = -(-max(map(len, instance.domains)) // 8) * 8
-    cells = cells_of(instance, width)
-    raw = expand(instance.ensemble.arrays, cells, unary_of(instance, width))
-    if raw.is_too_wide:
-        raise UnsupportedError(f"Some leaves depend on more than {WIDEST} free cells.")
-    terms, pairs, size, constant = standardised(raw, pairs_of(instance), cells.n_choices)
-    rows, group = rows_of(instance, width)
     # Of the k best, some may be dominated by others.
     may_dominate = task.k == 1
-    if may_dominate:
-        labels = undominated_labels(terms, pairs, cells.n_choices, group)
-    else:
-        labels = all_labels(cells.n_choices, width)
-    scope = scopes(terms, pairs, labels)
-    _check_memory(task.limits, terms, scope)
-    factors = build(terms, pairs, labels, scope, group)
-    sizes = _sizes(labels, scope)
-    spread = size * _spread(factors)
+    problem, rows = _stated(instance, task.limits, may_dominate)
+    factors, size = problem.factors, problem.size
+    sizes = {
+        "free": len(factors.n_labels) - 1,
+        "labels": int(factors.n_labels[:-1].sum()),
+        "tables": len(factors.cells),
+        "triples": problem.triples,
+        "entries": problem.entries,
+    }
+    start = None if task.start is None else instance.choices(task.start)
+    if start is None:
+        start = np.full(len(instance.free), -1)
     build_seconds = perf_counter() - began
 
-    pool = Pool(np.full(task.k, -np.inf), np.zeros((task.k, len(labels.n_labels)), dtype=np.int64))
-    find_points(factors, rows, pool, _starts(task, factors))
-    theta = factors.unary.copy()
-    moved = np.zeros((*scope.n_classes.shape, int(scope.n_classes.max(initial=1))))
-    bound = tighten(factors, rows, pool, theta, moved, may_dominate, _MOST_SWEEPS)
-    nodes, left = _search(factors, rows, pool, theta, moved, bound, task.limits, began)
+    before = tightened(factors, rows, start, task.k, may_dominate, _MOST_SWEEPS)
+    pool = before.pool
+    nodes, left = _search(problem, rows, before, task.limits, began)
 
     found = np.flatnonzero(pool.values > -np.inf)
     proven = left == -np.inf
     if proven and not found.size:
         raise InfeasibleError("No choice of labels satisfies the constraints.")
     best = float(pool.values[0])
-    offset = constant + instance.constant
+    offset = problem.constant + instance.constant
     return BackendResult(
         points=_points(instance, factors, pool.points[found]),
         values=offset + size * pool.values[found],
-        bound=offset + size * (best if proven else max(best, min(bound, left))),
-        spread=spread,
+        bound=offset + size * (best if proven else max(best, min(before.bound, left))),
+        spread=size * problem.spread,
         status=SolveStatus.OPTIMAL if proven else SolveStatus.FEASIBLE,
         nodes=nodes,
         build_seconds=build_seconds,
@@ -111,20 +96,51 @@ def _solve(task: Task) -> BackendResult:
     )
 
 
+def _stated(instance: Instance, limits: Limits, may_dominate: bool) -> tuple[Problem, Rows]:
+    """The instance in the words of the compiled code.
+
+    Raises:
+        UnsupportedError: it cannot be expressed, or not within the limits.
+    """
+    side = instance.side
+    if side.limits or side.nearest or side.numbers:
+        raise UnsupportedError(
+            "Tables cannot express distances to several points, nor constraints on continuous "
+            "numbers."
+        )
+    width = max(map(len, instance.domains))
+    rows, group = rows_of(instance, width)
+    problem = stated(
+        instance.ensemble.arrays,
+        cells_of(instance, width),
+        unary_of(instance, width),
+        pairs_of(instance),
+        group,
+        numbering(width),
+        may_dominate,
+        np.inf if limits.megabytes is None else limits.megabytes * 2.0**20,
+    )
+    if problem.is_too_wide:
+        raise UnsupportedError(f"Some leaves depend on more than {WIDEST} free features.")
+    if problem.is_too_large:
+        raise UnsupportedError(
+            f"The tables would take {problem.bytes / 2**20:.0f} MB, above the limit of "
+            f"{limits.megabytes:g}."
+        )
+    return problem, rows
+
+
 def _search(
-    factors: Factors,
-    rows: Rows,
-    pool: Pool,
-    theta: NDArray[np.float64],
-    moved: NDArray[np.float64],
-    bound: float,
-    limits: Limits,
-    began: float,
+    problem: Problem, rows: Rows, before: Outcome, limits: Limits, began: float
 ) -> tuple[int, float]:
     """Nodes entered, and a bound on what was not searched: -inf if nothing is left."""
-    if bound <= pool.values[-1]:
+    factors, pool = problem.factors, before.pool
+    if before.bound <= pool.values[-1]:
         return 0, -np.inf
-    tree = plant(factors, rows, theta, moved)
+    taken = (problem.bytes + bytes_of_tree(factors)) / 2**20
+    if limits.megabytes is not None and taken > limits.megabytes:
+        return 0, before.bound
+    tree = plant(factors, rows, before.theta, before.moved)
     nodes = 0
     while True:
         budget = _NODES_AT_ONCE
@@ -136,53 +152,6 @@ def _search(
         spent = limits.nodes is not None and nodes >= limits.nodes
         if left == -np.inf or timed_out or spent:
             return nodes, left
-
-
-def _check_memory(limits: Limits, terms: Terms, scope: Scopes) -> None:
-    megabytes = (8 * scope.entries + 4 * scope.classes.size + terms.members.size) / (1 << 20)
-    if limits.megabytes is not None and megabytes > limits.megabytes:
-        raise UnsupportedError(
-            f"The tables would take {megabytes:.0f} MB, above the limit of {limits.megabytes:g}."
-        )
-
-
-def _sizes(labels: Labels, scope: Scopes) -> dict[str, int]:
-    return {
-        "free": len(labels.n_labels) - 1,
-        "labels": int(labels.n_labels[:-1].sum()),
-        "tables": len(scope.cells),
-        "triples": int((scope.n_classes[:, 0] > 1).sum()),
-        "entries": scope.entries,
-    }
-
-
-def _starts(task: Task, factors: Factors) -> NDArray[np.int64]:
-    """(3, t + 1) labels: the known point's, the best of each cell by itself, and random ones.
-
-    Where the known point's choice was dropped, another one takes its place.
-    """
-    n_labels = factors.n_labels
-    starts = np.zeros((3, len(n_labels)), dtype=np.int64)
-    choices = None if task.start is None else task.instance.choices(task.start)
-    for cell, n in enumerate(n_labels[:-1]):
-        if choices is not None:
-            known = factors.choice[cell, :n]
-            starts[0, cell] = max(0, int(known.searchsorted(choices[cell], side="right")) - 1)
-        starts[1, cell] = factors.unary[cell, :n].argmax()
-    starts[2] = np.random.default_rng(_SEED).integers(n_labels)
-    return starts
-
-
-def _spread(factors: Factors) -> float:
-    """The sum of the ranges of all contributions."""
-    spread = 0.0
-    for cell, n in enumerate(factors.n_labels[:-1]):
-        spread += float(np.ptp(factors.unary[cell, :n]))
-    if len(factors.tables):
-        begin = factors.start[:-1]
-        highest = np.maximum.reduceat(factors.tables, begin)
-        spread += float((highest - np.minimum.reduceat(factors.tables, begin)).sum())
-    return spread
 
 
 def _points(instance: Instance, factors: Factors, labels: NDArray[np.int64]) -> NDArray[np.float64]:

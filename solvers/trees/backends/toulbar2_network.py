@@ -48,7 +48,7 @@ def tables(reduced: ReducedEnsemble, most_entries: int) -> Tables:
             if entries > most_entries:
                 raise UnsupportedError(
                     f"toulbar2's tables would have more than {most_entries:,} entries: free fewer "
-                    "cells, or use another backend."
+                    "features, or use another backend."
                 )
             result[cells] = np.zeros(contribution.shape)
         result[cells] += contribution
@@ -73,7 +73,7 @@ def _leaves(
         cells = tuple(condition.cell for condition in conditions)
         if len(cells) > _MOST_CELLS:
             raise UnsupportedError(
-                f"A leaf depends on {len(cells)} free cells, but toulbar2's tables span at most "
+                f"A leaf depends on {len(cells)} free features, but toulbar2's tables span at most "
                 f"{_MOST_CELLS}: use shallower trees or another backend."
             )
         members = [reduced.members(condition).astype(np.float64) for condition in conditions]
@@ -168,7 +168,7 @@ class Network:
             for value in np.flatnonzero(weights).tolist()
         ]
         if not counted and ((row.lower or 0) > 0 or (row.upper or 0) < 0):
-            raise InfeasibleError("A constraint that no free cell counts in does not hold.")
+            raise InfeasibleError("A constraint that no free feature counts in does not hold.")
         for operand, end in ((">=", row.lower), ("<=", row.upper)):
             if counted and end is not None:
                 self._cfn.AddGeneralizedLinearConstraint(counted, operand, end)

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from solvers.trees.tables.factors import Factors
-from solvers.trees.tables.labels import Labels, PairTables
+from solvers.trees.tables.labels import Labels, PairTables, Partition, Sets, split
 from solvers.trees.tables.terms import Terms
 
 
@@ -22,7 +22,7 @@ class Scopes(NamedTuple):
         cells: (F, 3).
         pair: (F,) the row of `PairTables` that is part of the factor; -1 for none.
         n_classes: (F, 3).
-        classes: (F, 3, L).
+        classes, first_label, first_class, present: as of `Factors`.
         entries: of all tables together.
     """
 
@@ -31,74 +31,102 @@ class Scopes(NamedTuple):
     cells: NDArray[np.int64]
     pair: NDArray[np.int64]
     n_classes: NDArray[np.int64]
-    classes: NDArray[np.int32]
+    classes: NDArray[np.uint16]
+    first_label: NDArray[np.int64]
+    first_class: NDArray[np.int64]
+    present: NDArray[np.int64]
     entries: int
 
 
 @njit(cache=True)
-def scopes(terms: Terms, pairs: PairTables, labels: Labels) -> Scopes:
+def scopes(
+    terms: Terms, sets: Sets, pairs: PairTables, labels: Labels, narrow: NDArray[np.uint16]
+) -> Scopes:
     """Group the terms by the cells that they couple, and the labels of each group into classes.
 
-    Pairs within a triple become part of it, which makes the bounds tighter.
+    Pairs within a triple become part of it, which makes the bounds tighter. `narrow` is an empty
+    array of the type that numbers classes.
     """
     t = len(labels.n_labels) - 1
     cells = _absorbed(terms.cells, pairs, t)
-    m, n_pairs = len(cells), len(pairs.cells)
-    key = np.empty(m + n_pairs, dtype=np.int64)
-    for z in range(m):
-        key[z] = (cells[z, 0] * (t + 1) + cells[z, 1]) * (t + 1) + cells[z, 2]
-    for p in range(n_pairs):
-        key[m + p] = (t * (t + 1) + pairs.cells[p, 0]) * (t + 1) + pairs.cells[p, 1]
-    # A pair table sorts behind the terms of its scope.
-    order = np.argsort(key, kind="mergesort")
+    order = _sorted(cells, t)
+    end = np.empty(len(order), dtype=np.int64)
     count = 0
     for z in range(len(order)):
-        count += z == 0 or key[order[z]] != key[order[z - 1]]
-    width = labels.n_labels.max()
-    scope = np.zeros((count, 3), dtype=np.int64)
-    stop = np.zeros(count, dtype=np.int64)
+        count += z == 0 or not _equal(cells[order[z]], cells[order[z - 1]])
+        end[count - 1] = z + 1
+    scope = np.empty((count, 3), dtype=np.int64)
     pair = np.full(count, -1)
-    n_classes = np.ones((count, 3), dtype=np.int64)
-    classes = np.zeros((count, 3, width), dtype=np.int32)
-    renamed = np.empty(2 * width, dtype=np.int32)
-    entries = start = 0
+    first_label = np.empty((count, 3), dtype=np.int64)
+    n_labels = 0
     for p in range(count):
-        end = start
-        while end < len(order) and key[order[end]] == key[order[start]]:
-            end += 1
-        number = key[order[start]]
-        scope[p, 0] = number // ((t + 1) * (t + 1))
-        scope[p, 1] = number // (t + 1) % (t + 1)
-        scope[p, 2] = number % (t + 1)
-        stop[p] = end
-        if order[end - 1] >= m:
-            pair[p] = order[end - 1] - m
+        last = order[end[p] - 1]
+        if last >= len(terms.cells):
+            pair[p] = last - len(terms.cells)
         for slot in range(3):
-            cell = scope[p, slot]
-            if cell < t and pair[p] >= 0:
-                n_classes[p, slot] = labels.n_labels[cell]
-                classes[p, slot] = np.arange(width)
-            elif cell < t:
-                n_classes[p, slot] = _refine(
-                    terms, labels, cell, order[start:end], classes[p, slot], renamed
-                )
-        entries += n_classes[p].prod()
-        start = end
-    return Scopes(order, stop, scope, pair, n_classes, classes, entries)
+            scope[p, slot] = cells[last, slot]
+            first_label[p, slot] = n_labels
+            n_labels += labels.n_labels[cells[last, slot]]
+    n_classes = np.ones((count, 3), dtype=np.int64)
+    first_class = np.zeros((count, 3), dtype=np.int64)
+    classes = np.zeros(n_labels, dtype=narrow.dtype)
+    scratch = np.zeros((4, labels.n_labels.max() + 1), dtype=np.int64)
+    partition = Partition(scratch[0], scratch[1], scratch[2], scratch[3])
+    present = np.empty(n_labels, dtype=np.int64)
+    entries = n_all = start = 0
+    for p in range(count):
+        for slot in range(3):
+            cell, n = scope[p, slot], labels.n_labels[scope[p, slot]]
+            own = classes[first_label[p, slot] : first_label[p, slot] + n]
+            if pair[p] >= 0:
+                n_classes[p, slot] = n
+                for a in range(n):
+                    own[a] = a
+                    partition.size[a] = 1
+            else:
+                chosen = order[start : end[p]]
+                n_classes[p, slot] = _refine(terms, sets, cell, chosen, own, partition)
+            first_class[p, slot] = n_all
+            for c in range(n_classes[p, slot]):
+                present[n_all] = partition.size[c]
+                n_all += 1
+        entries += n_classes[p, 0] * n_classes[p, 1] * n_classes[p, 2]
+        start = end[p]
+    return Scopes(
+        order,
+        end[:count],
+        scope,
+        pair,
+        n_classes,
+        classes,
+        first_label,
+        first_class,
+        present[:n_all],
+        entries,
+    )
 
 
 @njit(cache=True)
 def _absorbed(cells: NDArray[np.int64], pairs: PairTables, t: int) -> NDArray[np.int64]:
-    """(m, 3) the scope that each term joins: a pair joins a triple that holds it."""
+    """(m + P, 3) the scope that each term joins, and of each pair table.
+
+    A pair joins a triple that holds it.
+    """
+    n_terms, n_pairs = len(cells), len(pairs.cells)
+    joined = np.empty((n_terms + n_pairs, 3), dtype=np.int64)
+    joined[:n_terms] = cells
+    for p in range(n_pairs):
+        joined[n_terms + p, 0] = t
+        joined[n_terms + p, 1:] = pairs.cells[p]
+    if not (cells[:, 0] < t).any():
+        return joined
     third = np.full((t, t), -1)
-    for m in range(len(cells)):
-        i, j, k = cells[m]
+    for i, j, k in cells:
         if i < t:
             third[i, j], third[i, k], third[j, k] = k, j, i
     for i, j in pairs.cells:
         third[i, j] = -1
-    joined = cells.copy()
-    for m in range(len(cells)):
+    for m in range(n_terms):
         if cells[m, 0] == t and third[cells[m, 1], cells[m, 2]] >= 0:
             joined[m, 0] = third[cells[m, 1], cells[m, 2]]
             joined[m].sort()
@@ -106,8 +134,32 @@ def _absorbed(cells: NDArray[np.int64], pairs: PairTables, t: int) -> NDArray[np
 
 
 @njit(cache=True)
-def _row(terms: Terms, m: int, cell: int) -> int:
-    """The set that term m demands of a cell; row 0, which holds everything, if none."""
+def _sorted(cells: NDArray[np.int64], t: int) -> NDArray[np.int64]:
+    """The rows of (m, 3) `cells` in order, equal ones as they stand; a pair's slot 0 is t."""
+    order = np.arange(len(cells))
+    other = np.empty_like(order)
+    for slot in (2, 1, 0):
+        start = np.zeros(t + 2, dtype=np.int64)
+        for m in range(len(cells)):
+            start[cells[m, slot] + 1] += 1
+        for cell in range(t + 1):
+            start[cell + 1] += start[cell]
+        for z in range(len(order)):
+            m = order[z]
+            other[start[cells[m, slot]]] = m
+            start[cells[m, slot]] += 1
+        order, other = other, order
+    return order
+
+
+@njit(cache=True)
+def _equal(first: NDArray[np.int64], second: NDArray[np.int64]) -> bool:
+    return bool(first[0] == second[0] and first[1] == second[1] and first[2] == second[2])
+
+
+@njit(cache=True, forceinline=True)
+def _set(terms: Terms, m: int, cell: int) -> int:
+    """The set that term m demands of a cell; 0, which holds everything, if none."""
     for slot in range(3):
         if terms.cells[m, slot] == cell:
             return int(terms.sets[m, slot])
@@ -117,36 +169,31 @@ def _row(terms: Terms, m: int, cell: int) -> int:
 @njit(cache=True)
 def _refine(
     terms: Terms,
-    labels: Labels,
+    sets: Sets,
     cell: int,
     order: NDArray[np.int64],
-    classes: NDArray[np.int32],
-    renamed: NDArray[np.int32],
+    classes: NDArray[np.uint16],
+    scratch: Partition,
 ) -> int:
-    """Number the classes of a cell's labels that the terms in `order` do not tell apart."""
-    n = labels.n_labels[cell]
+    """Number the classes of a cell's labels that the terms in `order` do not tell apart.
+
+    `classes` starts as 0.
+    """
     count = 1
     last = 0
+    scratch.size[0] = len(classes)
     for m in order:
-        row = _row(terms, m, cell)
-        if row in (0, last):
-            continue
-        last = row
-        members = terms.members[row]
-        renamed[: 2 * count] = -1
-        count = 0
-        for a in range(n):
-            finer = 2 * classes[a] + members[labels.choice[cell, a]]
-            if renamed[finer] < 0:
-                renamed[finer] = count
-                count += 1
-            classes[a] = renamed[finer]
+        row = abs(_set(terms, m, cell))
+        if row not in (0, last) and count < len(classes):
+            last = row
+            count = split(classes, count, sets, row, scratch)
     return count
 
 
 @njit(cache=True)
 def build(
     terms: Terms,
+    sets: Sets,
     pairs: PairTables,
     labels: Labels,
     scope: Scopes,
@@ -156,30 +203,34 @@ def build(
     t = len(labels.n_labels) - 1
     n_factors = len(scope.cells)
     start = np.zeros(n_factors + 1, dtype=np.int64)
+    most = 1
     for p in range(n_factors):
-        start[p + 1] = start[p] + scope.n_classes[p].prod()
+        n = scope.n_classes[p]
+        start[p + 1] = start[p] + n[0] * n[1] * n[2]
+        most = max(most, n[0], n[1], n[2])
     tables = np.zeros(start[n_factors])
-    most = scope.n_classes.max() if n_factors else 1
-    present = np.zeros((n_factors, 3, most), dtype=np.int64)
-    sample = np.zeros((3, labels.choice.shape[1]), dtype=np.int64)
+    holds = np.ones((3, most))
     begin = 0
     for p in range(n_factors):
-        for slot in range(3):
-            cell = scope.cells[p, slot]
-            for a in range(labels.n_labels[cell] - 1, -1, -1):
-                sample[slot, scope.classes[p, slot, a]] = labels.choice[cell, a]
-                present[p, slot, scope.classes[p, slot, a]] += 1
-        own = tables[start[p] : start[p + 1]]
+        table = tables[start[p] : start[p + 1]]
         n_terms = scope.end[p] - begin - (scope.pair[p] >= 0)
         for m in scope.order[begin : begin + n_terms]:
-            _add(terms, m, scope.cells[p], scope.n_classes[p], sample, own)
+            for slot in range(3):
+                if scope.cells[p, slot] < t:
+                    _mark(terms, sets, scope, p, slot, m, holds[slot])
+                else:
+                    holds[slot, 0] = 1.0
+            _add(scope.n_classes[p], terms.weight[m], holds, table)
         if scope.pair[p] >= 0:
-            at = pairs.start[scope.pair[p]]
-            across = pairs.across[scope.pair[p]]
+            # Classes are labels here.
+            i, j = pairs.cells[scope.pair[p]]
+            at, across = pairs.start[scope.pair[p]], pairs.across[scope.pair[p]]
             z = 0
-            for b in range(scope.n_classes[p, 1]):
-                for c in range(scope.n_classes[p, 2]):
-                    own[z] += pairs.values[at + sample[1, b] * across + sample[2, c]]
+            for b in range(labels.n_labels[i]):
+                for c in range(labels.n_labels[j]):
+                    table[z] += pairs.values[
+                        at + labels.choice[i, b] * across + labels.choice[j, c]
+                    ]
                     z += 1
         begin = scope.end[p]
     first, touching = _index(scope.cells, t)
@@ -198,7 +249,9 @@ def build(
         scope.cells,
         scope.n_classes,
         scope.classes,
-        present,
+        scope.first_label,
+        scope.first_class,
+        scope.present,
         start,
         tables,
         first,
@@ -207,29 +260,34 @@ def build(
 
 
 @njit(cache=True)
+def _mark(
+    terms: Terms, sets: Sets, scope: Scopes, p: int, slot: int, m: int, holds: NDArray[np.float64]
+) -> None:
+    """holds[c] = 1 where class c belongs to the set that term m demands, else 0."""
+    demanded = _set(terms, m, scope.cells[p, slot])
+    row = abs(demanded)
+    are_others = sets.are_others[row] != (demanded < 0)
+    # Row 0 lists nobody, and means everyone.
+    outside = 1.0 if are_others or row == 0 else 0.0
+    for c in range(scope.n_classes[p, slot]):
+        holds[c] = outside
+    at = scope.first_label[p, slot]
+    for z in range(sets.start[row], sets.start[row + 1]):
+        holds[scope.classes[at + sets.listed[z]]] = 1.0 - outside
+
+
+@njit(cache=True)
 def _add(
-    terms: Terms,
-    m: int,
-    cells: NDArray[np.int64],
-    n_classes: NDArray[np.int64],
-    sample: NDArray[np.int64],
-    table: NDArray[np.float64],
+    n: NDArray[np.int64], weight: float, holds: NDArray[np.float64], table: NDArray[np.float64]
 ) -> None:
     """Add a term to the entries whose classes belong to its sets."""
-    first = terms.members[_row(terms, m, cells[0])] if cells[0] < cells[1] else terms.members[0]
-    second = terms.members[_row(terms, m, cells[1])]
-    third = terms.members[_row(terms, m, cells[2])]
-    weight = terms.weight[m]
-    n = n_classes[2]
-    for a in range(n_classes[0]):
-        if not first[sample[0, a]]:
-            continue
-        for b in range(n_classes[1]):
-            if not second[sample[1, b]]:
-                continue
-            own = table[(a * n_classes[1] + b) * n : (a * n_classes[1] + b + 1) * n]
-            for c in range(n):
-                own[c] += weight * third[sample[2, c]]
+    for a in range(n[0]):
+        for b in range(n[1]):
+            amount = weight * holds[0, a] * holds[1, b]
+            if amount:
+                own = table[(a * n[1] + b) * n[2] : (a * n[1] + b + 1) * n[2]]
+                for c in range(n[2]):
+                    own[c] += amount * holds[2, c]
 
 
 @njit(cache=True)

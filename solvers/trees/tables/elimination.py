@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from solvers.trees.tables.factors import Factors, conditional, keep_labels
+from solvers.trees.tables.factors import Factors, classes_of, conditional, keep_labels
 
 # Champions tried a cell: the incumbent's label, then the best of the others beside it.
 CHAMPIONS = 2
@@ -100,8 +100,8 @@ def _margins(factors: Factors, cell: int, champion: int, margin: NDArray[np.floa
     for a in range(n):
         margin[a] = factors.unary[cell, champion] - factors.unary[cell, a]
     for z in range(factors.first[cell], factors.first[cell + 1]):
-        p, slot = factors.touching[z]
-        own = factors.classes[p, slot]
+        p, slot = factors.touching[z, 0], factors.touching[z, 1]
+        own = classes_of(factors, p, slot)
         _least_lead(factors, p, slot, own[champion], worst)
         for a in range(n):
             margin[a] += worst[own[a]]
@@ -113,21 +113,20 @@ def _least_lead(
 ) -> None:
     """worst[c] = min over present classes of the other slots of T(champion, .) - T(c, .)."""
     n = factors.n_classes[p]
-    base = factors.start[p]
-    strides = (n[1] * n[2], n[2], 1)
+    stride = n[1] * n[2] if slot == 0 else (n[2] if slot == 1 else 1)
     outer, inner = (1 if slot == 0 else 0), (1 if slot == 2 else 2)
-    stride = strides[slot]
+    across, along = n[1] * n[2] if outer == 0 else n[2], n[2] if inner == 1 else 1
+    outer_left, inner_left = factors.first_class[p, outer], factors.first_class[p, inner]
     for c in range(n[slot]):
         worst[c] = np.inf
     for d in range(n[outer]):
-        if factors.present[p, outer, d] == 0:
+        if factors.present[outer_left + d] == 0:
             continue
         for e in range(n[inner]):
-            if factors.present[p, inner, e] == 0:
+            if factors.present[inner_left + e] == 0:
                 continue
-            at = base + d * strides[outer] + e * strides[inner]
+            at = factors.start[p] + d * across + e * along
             best = factors.tables[at + champion * stride]
             for c in range(n[slot]):
                 lead = best - factors.tables[at + c * stride]
-                if lead < worst[c]:
-                    worst[c] = lead
+                worst[c] = lead if lead < worst[c] else worst[c]

@@ -25,8 +25,10 @@ class Factors(NamedTuple):
         group: (t + 1, L) int64; a label may dominate another of its group only.
         cells: (F, 3) int64, the cell of each slot.
         n_classes: (F, 3) int64.
-        classes: (F, 3, L) int32, the class of each label of the slot's cell.
-        present: (F, 3, C) int64, how many labels of each class are left.
+        classes: (entries,) unsigned, the class of each label of each slot's cell.
+        first_label: (F, 3) int64, where a slot's labels begin in `classes`.
+        first_class: (F, 3) int64, where a slot's classes begin in what is known of classes.
+        present: (C,) int64, how many labels of each class are left.
         start: (F + 1,) int64, where each factor's table begins.
         tables: (entries,) float64, slot 2 fastest.
         first: (t + 2,) int64, where each cell's entries in `touching` begin.
@@ -40,12 +42,21 @@ class Factors(NamedTuple):
     group: NDArray[np.int64]
     cells: NDArray[np.int64]
     n_classes: NDArray[np.int64]
-    classes: NDArray[np.int32]
+    classes: NDArray[np.uint16]
+    first_label: NDArray[np.int64]
+    first_class: NDArray[np.int64]
     present: NDArray[np.int64]
     start: NDArray[np.int64]
     tables: NDArray[np.float64]
     first: NDArray[np.int64]
     touching: NDArray[np.int64]
+
+
+@njit(cache=True)
+def classes_of(factors: Factors, p: int, slot: int) -> NDArray[np.uint16]:
+    """The class of each label that is left of the slot's cell."""
+    first = factors.first_label[p, slot]
+    return factors.classes[first : first + factors.n_labels[factors.cells[p, slot]]]
 
 
 @njit(cache=True)
@@ -65,8 +76,8 @@ def entry(factors: Factors, p: int, labels: NDArray[np.int64]) -> int:
     at: int = factors.start[p]
     within: int = 0
     for slot in range(3):
-        label = labels[factors.cells[p, slot]]
-        within = within * factors.n_classes[p, slot] + factors.classes[p, slot, label]
+        own = factors.first_label[p, slot] + labels[factors.cells[p, slot]]
+        within = within * factors.n_classes[p, slot] + factors.classes[own]
     return at + within
 
 
@@ -79,11 +90,11 @@ def conditional(
     for a in range(n):
         out[a] = factors.unary[cell, a]
     for z in range(factors.first[cell], factors.first[cell + 1]):
-        p, slot = factors.touching[z]
+        p, slot = factors.touching[z, 0], factors.touching[z, 1]
         stride = 1
         for later in range(slot + 1, 3):
             stride *= factors.n_classes[p, later]
-        own = factors.classes[p, slot]
+        own = classes_of(factors, p, slot)
         base = entry(factors, p, labels) - own[labels[cell]] * stride
         for a in range(n):
             out[a] += factors.tables[base + own[a] * stride]
@@ -103,26 +114,30 @@ def keep_labels(
     """
     n = factors.n_labels[cell]
     renamed = np.zeros(n, dtype=np.int64)
-    kept = 0
+    kept = np.empty(n, dtype=np.int64)
+    count = 0
     for a in range(n):
-        if keep[a]:
-            renamed[a] = kept
-            factors.choice[cell, kept] = factors.choice[cell, a]
-            factors.unary[cell, kept] = factors.unary[cell, a]
-            factors.group[cell, kept] = factors.group[cell, a]
-            theta[cell, kept] = theta[cell, a]
-            kept += 1
+        renamed[a] = count
+        kept[count] = a
+        count += keep[a]
+    for b in range(count):
+        a = kept[b]
+        factors.choice[cell, b] = factors.choice[cell, a]
+        factors.unary[cell, b] = factors.unary[cell, a]
+        factors.group[cell, b] = factors.group[cell, a]
+        theta[cell, b] = theta[cell, a]
     for z in range(factors.first[cell], factors.first[cell + 1]):
-        p, slot = factors.touching[z]
-        own = factors.classes[p, slot]
-        for a in range(n):
-            if keep[a]:
-                own[renamed[a]] = own[a]
-            else:
-                factors.present[p, slot, own[a]] -= 1
+        p, slot = factors.touching[z, 0], factors.touching[z, 1]
+        own, first = factors.first_label[p, slot], factors.first_class[p, slot]
+        for c in range(first, first + factors.n_classes[p, slot]):
+            factors.present[c] = 0
+        for b in range(count):
+            c = factors.classes[own + kept[b]]
+            factors.classes[own + b] = c
+            factors.present[first + c] += 1
     for m in range(len(points)):
         points[m, cell] = renamed[points[m, cell]]
-    factors.n_labels[cell] = kept
+    factors.n_labels[cell] = count
 
 
 @njit(cache=True)

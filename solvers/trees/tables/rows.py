@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from solvers.trees.tables.factors import Factors
+from solvers.trees.tables.factors import Factors, value
 
 
 class Rows(NamedTuple):
@@ -51,6 +51,14 @@ def could_hold(rows: Rows, least: NDArray[np.float64], most: NDArray[np.float64]
         if least[r] > rows.upper[r] or most[r] < rows.lower[r]:
             return False
     return True
+
+
+@njit(cache=True)
+def reached_at(factors: Factors, rows: Rows, labels: NDArray[np.int64]) -> float:
+    """The value at labels (t + 1,); -inf where a row is missed."""
+    if not holds(rows, activity(factors, rows, labels)):
+        return -np.inf
+    return value(factors, labels)
 
 
 @njit(cache=True)

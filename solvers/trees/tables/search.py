@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from solvers.trees.tables.dual import SLACK
-from solvers.trees.tables.factors import Factors, entry
+from solvers.trees.tables.factors import Factors, classes_of, entry
 from solvers.trees.tables.rows import Rows, could_hold
 
 
@@ -42,7 +42,7 @@ class SearchTree(NamedTuple):
         decided: (n + 1,) what the decided cells contribute, constant included.
         least, most: (n + 1, R) between which the rows' sums can still lie.
         lowest, highest: (t, R) between which the weights of a cell's labels lie.
-        shifted: (F, C) float64, what each class of a slot was given of a triple's remainder when
+        shifted: (C,) float64, what each class of a slot was given of a triple's remainder when
             the first of its cells was decided.
         receiver: (F,) int64, that slot; -1 while no cell is decided.
         branch: (n,) int64 a depth: the open cell decided there.
@@ -80,7 +80,8 @@ def insert(pool: Pool, value: float, labels: NDArray[np.int64]) -> None:
     if value <= pool.values[k - 1]:
         return
     for m in range(k):
-        if pool.values[m] > -np.inf and (pool.points[m] == labels).all():
+        # The same point has the same value, but for rounding.
+        if abs(pool.values[m] - value) <= SLACK and (pool.points[m] == labels).all():
             return
     m = k - 1
     while m > 0 and pool.values[m - 1] < value:
@@ -89,6 +90,13 @@ def insert(pool: Pool, value: float, labels: NDArray[np.int64]) -> None:
         m -= 1
     pool.values[m] = value
     pool.points[m] = labels
+
+
+def bytes_of_tree(factors: Factors) -> int:
+    """What `plant` takes: the remainder, and for every depth what all open labels contribute."""
+    n_labels = factors.n_labels[:-1]
+    n = int((n_labels > 1).sum())
+    return 8 * (len(factors.tables) + n * (n + 2) * int(n_labels.max()))
 
 
 @njit(cache=True)
@@ -120,7 +128,7 @@ def plant(
         most,
         lowest,
         highest,
-        np.zeros((len(factors.cells), moved.shape[2])),
+        np.zeros(len(moved)),
         np.full(len(factors.cells), -1),
         np.zeros(n, dtype=np.int64),
         np.zeros((n, width), dtype=np.int64),
@@ -181,11 +189,11 @@ def _remainder(factors: Factors, moved: NDArray[np.float64]) -> NDArray[np.float
     rest = factors.tables.copy()
     for p in range(len(factors.cells)):
         z = factors.start[p]
-        n = factors.n_classes[p]
+        n, first = factors.n_classes[p], factors.first_class[p]
         for a in range(n[0]):
             for b in range(n[1]):
                 for c in range(n[2]):
-                    rest[z] -= moved[p, 0, a] + moved[p, 1, b] + moved[p, 2, c]
+                    rest[z] -= moved[first[0] + a] + moved[first[1] + b] + moved[first[2] + c]
                     z += 1
     return rest
 
@@ -232,18 +240,20 @@ def _fold(factors: Factors, tree: SearchTree, p: int, cell: int, depth: int) -> 
         if factors.cells[p, slot] == cell:
             stride, open_slot = 1, slot
         else:
-            base += factors.classes[p, slot, tree.labels[factors.cells[p, slot]]]
+            own = factors.first_label[p, slot] + tree.labels[factors.cells[p, slot]]
+            base += factors.classes[own]
     receiver = tree.receiver[p]
     given = 0.0
     if receiver >= 0 and receiver != open_slot:
-        label = tree.labels[factors.cells[p, receiver]]
-        given = tree.shifted[p, factors.classes[p, receiver, label]]
+        own = factors.first_label[p, receiver] + tree.labels[factors.cells[p, receiver]]
+        given = tree.shifted[factors.first_class[p, receiver] + factors.classes[own]]
     held = tree.held[depth, tree.place[cell]]
-    own = factors.classes[p, open_slot]
-    for a in range(factors.n_labels[cell]):
-        rest = tree.remainder[factors.start[p] + base + own[a] * stride] - given
+    classes = classes_of(factors, p, open_slot)
+    shifted = tree.shifted[factors.first_class[p, open_slot] :]
+    for a in range(len(classes)):
+        rest = tree.remainder[factors.start[p] + base + classes[a] * stride] - given
         if receiver == open_slot:
-            rest -= tree.shifted[p, own[a]]
+            rest -= shifted[classes[a]]
         held[a] += rest
 
 
@@ -259,20 +269,21 @@ def _shift(factors: Factors, tree: SearchTree, p: int, cell: int, depth: int) ->
         elif tree.place[factors.cells[p, slot]] >= 0:
             other = slot
         else:
-            label = tree.labels[factors.cells[p, slot]]
-            base += factors.classes[p, slot, label] * strides[slot]
-    shifted = tree.shifted[p]
+            own = factors.first_label[p, slot] + tree.labels[factors.cells[p, slot]]
+            base += factors.classes[own] * strides[slot]
+    shifted = tree.shifted[factors.first_class[p, receiver] :]
+    left = factors.present[factors.first_class[p, other] :]
     for c in range(n[receiver]):
         shifted[c] = -np.inf
         for d in range(n[other]):
-            if factors.present[p, other, d]:
+            if left[d]:
                 rest = tree.remainder[base + c * strides[receiver] + d * strides[other]]
                 shifted[c] = max(shifted[c], rest)
     tree.receiver[p] = receiver
     held = tree.held[depth, tree.place[cell]]
-    own = factors.classes[p, receiver]
-    for a in range(factors.n_labels[cell]):
-        held[a] += shifted[own[a]]
+    classes = classes_of(factors, p, receiver)
+    for a in range(len(classes)):
+        held[a] += shifted[classes[a]]
 
 
 @njit(cache=True)

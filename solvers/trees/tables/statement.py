@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.trees.domains import Domain
 from solvers.trees.instance import Instance
 from solvers.trees.side_model import row_slack
 from solvers.trees.tables.labels import PairTables
 from solvers.trees.tables.rows import Rows
-from solvers.trees.tables.terms import Cells, Terms
+from solvers.trees.tables.terms import Cells
+
+_NOTHING = np.zeros(0, dtype=np.int64)
+NO_PAIRS = PairTables(_NOTHING.reshape(0, 2), _NOTHING, _NOTHING, np.zeros(0))
 
 
 def cells_of(instance: Instance, width: int) -> Cells:
@@ -18,13 +24,22 @@ def cells_of(instance: Instance, width: int) -> Cells:
     position = np.full(instance.ensemble.n_features, -1)
     position[instance.free] = np.arange(t)
     values = np.zeros((t, width))
-    n_choices = np.zeros(t, dtype=np.int64)
-    for cell, domain in enumerate(instance.domains):
-        n_choices[cell] = len(domain)
-        values[cell, : len(domain)] = domain.values
-    counted = np.arange(width)
-    are_codes = ((values == counted) | (counted >= n_choices[:, None])).all(axis=1)
+    n_choices = np.empty(t, dtype=np.int64)
+    are_codes = np.empty(t, dtype=np.bool_)
+    # Many cells share their domain, as those of a grid of codes.
+    for domain, cells in _by_domain(instance.domains).items():
+        n = len(domain)
+        n_choices[cells] = n
+        values[cells, :n] = domain.values
+        are_codes[cells] = domain.are_codes
     return Cells(position, instance.reference, n_choices, values, are_codes)
+
+
+def _by_domain(domains: Sequence[Domain]) -> dict[Domain, list[int]]:
+    cells: dict[Domain, list[int]] = {}
+    for cell, domain in enumerate(domains):
+        cells.setdefault(domain, []).append(cell)
+    return cells
 
 
 def unary_of(instance: Instance, width: int) -> NDArray[np.float64]:
@@ -38,6 +53,8 @@ def unary_of(instance: Instance, width: int) -> NDArray[np.float64]:
 def pairs_of(instance: Instance) -> PairTables:
     """The pairwise terms."""
     pairs = instance.side.pairs
+    if not pairs:
+        return NO_PAIRS
     sizes = np.array([pair.values.size for pair in pairs], dtype=np.int64)
     return PairTables(
         cells=np.array([(p.first, p.second) for p in pairs], dtype=np.int64).reshape(-1, 2),
@@ -69,23 +86,3 @@ def rows_of(instance: Instance, width: int) -> tuple[Rows, NDArray[np.int64]]:
     lower = np.array([row.lower - row_slack(row.lower) for row in rows])
     upper = np.array([row.upper + row_slack(row.upper) for row in rows])
     return Rows(table, lower, upper), group
-
-
-def standardised(
-    terms: Terms, pairs: PairTables, n_choices: NDArray[np.int64]
-) -> tuple[Terms, PairTables, float, float]:
-    """The same with the largest contribution at 1; its size, and a constant that was left out.
-
-    What counts as rounding is then the same for all instances. Choices contribute at most 0 by
-    themselves: beside what all of a cell's have in common, their differences might be rounding.
-    """
-    unary = terms.unary.copy()
-    constant = terms.constant
-    for own, n in zip(unary, n_choices.tolist(), strict=False):  # the last row is of no cell
-        highest = own[:n].max()
-        own[:n] -= highest
-        constant += float(highest)
-    parts = (unary, terms.weight, pairs.values)
-    size = max(float(np.abs(part).max(initial=0.0)) for part in parts) or 1.0
-    scaled = terms._replace(constant=0.0, unary=unary / size, weight=terms.weight / size)
-    return scaled, pairs._replace(values=pairs.values / size), size, constant

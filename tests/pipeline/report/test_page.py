@@ -283,11 +283,25 @@ def test_words_fit_any_data(page):
 def test_repeats_are_marked_in_the_chart(made_up, page):
     """Queries 12, 25 and 38 of 40 propose what was known."""
     chart = next(each for each in page.named("svg") if "best scores so far" in each["aria-label"])
-    assert "of which 3 are repeats" in chart["aria-label"]
+    assert "40 queries with 3 repeats" in chart["aria-label"]
     assert "The 3 crosses are repeats" in page.text
     assert "repeats" in page.html[page.html.index("best scores so far") :].split("</svg>")[0]
     fresh = Page(write_report(made_up(12).write_all()))
     assert "crosses" not in fresh.text
+    once = Page(write_report(made_up(20).write_all()))
+    assert "The cross is a repeat: its codes" in once.text
+    assert " queries with 1 repeat:" in once.html
+
+
+def test_one_query_is_one(made_up):
+    run = made_up(1)
+    run.write_start(config="name: demo\nqueries: 1\n")
+    run.write_journal()
+    page = Page(write_report(run.folder))
+    assert "1 of 1 query done" in " ".join(page.text.split())
+    assert "After 1 query with 0 repeats" in page.html
+    finished = Page(write_report(made_up(1).write_all()))
+    assert "Once the search changed" in finished.text
 
 
 def test_a_smoke_test_is_called_one(made_up, page):

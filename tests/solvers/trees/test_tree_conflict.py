@@ -104,6 +104,49 @@ def test_contradictions_of_numbers_are_found():
     assert [c.name in str(caught.value) for c in constraints] == [True, False, True, True]
 
 
+def test_allowed_values_that_take_part_are_named():
+    constraints = [Linear({0: 1.0, 1: 1.0}, lower=3.0), Forbidden({2: 1})]
+    with pytest.raises(InfeasibleError) as caught:
+        maximize(
+            random_ensemble(3, categories=3),
+            free=ALL,
+            reference=REFERENCE,
+            allowed={0: [0, 1], 1: [0, 1], 3: [0]},
+            constraints=constraints,
+        )
+    message = str(caught.value)
+    assert constraints[0].name in message
+    # Either of the two could be left out.
+    assert "feature 0 is allowed only 0, 1; feature 1 is allowed only 0, 1." in message
+    assert "Each of these 3 alone" in message
+    assert "forbidden" not in message
+    assert "feature 3" not in message
+
+
+def test_allowed_values_that_a_constraint_needs_are_named():
+    """Without them it cannot be stated of a continuous feature."""
+    features = (Continuous(0.0, 1.0), Continuous(0.0, 1.0), Integer(0, 9), Categorical(3))
+    with pytest.raises(InfeasibleError, match=r"feature 0 is allowed only 0\.25"):
+        maximize(
+            mixed_ensemble(1, features=features),
+            free=[0, 2],
+            reference=[0.5, 0.5, 3.0, 0.0],
+            allowed={0: [0.25]},
+            constraints=[Forbidden({0: 0.25, 2: 3}), Linear({2: 1.0}, 3.0, 3.0)],
+        )
+
+
+def test_a_constraint_that_allowed_values_decide_says_so():
+    with pytest.raises(InfeasibleError, match="What its free features may take, or are allowed"):
+        maximize(
+            random_ensemble(3, categories=3),
+            free=ALL,
+            reference=REFERENCE,
+            allowed={0: [1]},
+            constraints=[Linear({0: 1.0}, lower=2.0)],
+        )
+
+
 class Denying(EnumerationBackend):
     """Calls everything infeasible."""
 

@@ -140,7 +140,7 @@ def test_toulbar2_names_what_it_cannot_express():
         maximize(ensemble, limits=Limits(megabytes=100), **arguments)
     with pytest.raises(UnsupportedError, match="more than 10 entries"):
         maximize(ensemble, **{**arguments, "backend": Toulbar2Backend(most_entries=10)})
-    with pytest.raises(UnsupportedError, match=r"depends on \d free cells"):
+    with pytest.raises(UnsupportedError, match=r"depends on \d free features"):
         maximize(random_ensemble(0, trees=40, depth=5), **arguments)
 
 

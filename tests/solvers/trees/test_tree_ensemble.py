@@ -150,7 +150,7 @@ def test_an_empty_ensemble_predicts_its_base():
         (lambda e: {"value": np.full_like(e.value, -np.inf)}, "leaf of tree 0 is -inf"),
         (lambda e: {"base": math.nan}, "nan"),
         (lambda e: {"subsets": e.subsets.astype(bool)}, "uint64"),
-        (lambda e: {"features": MIXED[:2]}, "as many features; got 2"),
+        (lambda e: {"features": MIXED[:2]}, "2 were stated"),
         (lambda e: {"features": (Continuous(),) * 5}, "feature 0 by sets"),
     ],
 )

@@ -164,9 +164,9 @@ def test_leaves_of_four_cells_are_handed_over_or_refused():
     arguments = {"free": range(4), "reference": [1, 1, 1, 1]}
     found = maximize(ensemble, backend="tables", **arguments)
     assert (found.value, found.backend) == (5.0, "highs")
-    assert "more than 3 free cells" in found.note
+    assert "more than 3 free features" in found.note
     assert maximize(ensemble, backend="auto", **arguments).backend == "highs"
-    with pytest.raises(UnsupportedError, match="more than 3 free cells"):
+    with pytest.raises(UnsupportedError, match="more than 3 free features"):
         maximize(ensemble, backend=EXACT, **arguments)
     three = maximize(ensemble, backend=EXACT, free=[0, 2, 3], reference=[1, 0, 1, 1])
     assert (three.value, three.note) == (5.0, "")
@@ -248,3 +248,14 @@ def test_frustrated_ensembles_equal_highs(seed, t, trees):
     if t == 10:
         best = ensemble.predict(neighbourhood(ensemble, **arguments)).max()
         assert found.value == pytest.approx(best, abs=1e-9)
+
+
+def test_the_search_counts_its_own_memory():
+    """The tables of this ensemble fit into the limit, but not what the search keeps a depth."""
+    ensemble = random_ensemble(0, cells=24, categories=40, trees=400)
+    arguments = {"free": range(24), "reference": [0] * 24, "backend": EXACT}
+    proven = maximize(ensemble, **arguments)
+    assert proven.status is SolveStatus.OPTIMAL
+    stopped = maximize(ensemble, limits=Limits(megabytes=0.2), **arguments)
+    assert (stopped.status, stopped.nodes) == (SolveStatus.FEASIBLE, 0)
+    assert stopped.value < proven.value < stopped.bound < np.inf

@@ -12,15 +12,15 @@ from random_ensembles import mixed_ensemble, neighbourhood, random_ensemble
 from solvers.trees import LinearTerm, PairTerm
 from solvers.trees.backends.tables import TablesBackend
 from solvers.trees.instance import Instance
-from solvers.trees.tables.building import build, scopes
 from solvers.trees.tables.dual import prune, sweep, upper_bound
 from solvers.trees.tables.elimination import eliminate
-from solvers.trees.tables.factors import Factors, entry, value
-from solvers.trees.tables.labels import all_labels, undominated_labels
+from solvers.trees.tables.factors import Factors, classes_of, entry, value
+from solvers.trees.tables.labels import Partition, listed, merged, split
+from solvers.trees.tables.problem import numbering, stated
 from solvers.trees.tables.rows import Rows, activity, holds
 from solvers.trees.tables.search import Pool, _remainder, plant, search
-from solvers.trees.tables.statement import cells_of, pairs_of, rows_of, standardised, unary_of
-from solvers.trees.tables.terms import expand
+from solvers.trees.tables.statement import cells_of, pairs_of, rows_of, unary_of
+from solvers.trees.tables.terms import expand, first_bit, includes
 
 many = pytest.mark.parametrize("seed", range(12))
 
@@ -35,20 +35,22 @@ class Stated(NamedTuple):
     size: float
 
 
-def stated(instance, *, dominate=False) -> Stated:
-    width = -(-max(map(len, instance.domains)) // 8) * 8
-    cells = cells_of(instance, width)
-    raw = expand(instance.ensemble.arrays, cells, unary_of(instance, width))
-    assert not raw.is_too_wide
-    terms, pairs, size, constant = standardised(raw, pairs_of(instance), cells.n_choices)
+def state(instance, *, dominate=False, widest=1) -> Stated:
+    width = max(map(len, instance.domains))
     rows, group = rows_of(instance, width)
-    labels = (
-        undominated_labels(terms, pairs, cells.n_choices, group)
-        if dominate
-        else all_labels(cells.n_choices, width)
+    problem = stated(
+        instance.ensemble.arrays,
+        cells_of(instance, width),
+        unary_of(instance, width),
+        pairs_of(instance),
+        group,
+        numbering(widest),
+        dominate,
+        np.inf,
     )
-    factors = build(terms, pairs, labels, scopes(terms, pairs, labels), group)
-    return Stated(instance, factors, rows, constant + instance.constant, size)
+    assert not problem.is_too_wide
+    constant = problem.constant + instance.constant
+    return Stated(instance, problem.factors, rows, constant, problem.size)
 
 
 def instance_of(seed, *, depth=3, cells=4, categories=4, trees=25, kinds=(), **more):
@@ -75,8 +77,7 @@ def empty_pool(factors, k):
 
 def untouched(factors):
     """theta and moved before any sweep."""
-    most = int(factors.n_classes.max(initial=1))
-    return factors.unary.copy(), np.zeros((*factors.n_classes.shape, most))
+    return factors.unary.copy(), np.zeros(len(factors.present))
 
 
 def choices_of(factors, points):
@@ -101,7 +102,7 @@ def test_expansion_equals_the_ensemble(seed, depth):
     reference[np.setdiff1d(range(5), free)[:1]] = np.nan
     allowed = {f: [0, 2] for f in free.tolist() if f in (0, 3) and rng.random() < 0.5}
     instance = Instance.checked(ensemble, free, reference, allowed=allowed)
-    width = -(-max(map(len, instance.domains)) // 8) * 8
+    width = max(map(len, instance.domains))
     terms = expand(ensemble.arrays, cells_of(instance, width), unary_of(instance, width))
     if terms.is_too_wide:
         assert depth > 3 or len(free) > 3
@@ -114,8 +115,12 @@ def test_expansion_equals_the_ensemble(seed, depth):
         )
         total = terms.constant + sum(terms.unary[cell, c] for cell, c in enumerate(choice))
         for scope, rows, weight in zip(terms.cells, terms.sets, terms.weight, strict=True):
-            kept = [terms.members[r, choice[i]] for i, r in zip(scope, rows, strict=True) if i < t]
-            total += weight * np.prod(kept)
+            kept = [
+                includes(terms.members, r, choice[i])
+                for i, r in zip(scope, rows, strict=True)
+                if i < t
+            ]
+            total += weight * all(kept)
         assert total == pytest.approx(ensemble.predict(z[None])[0], abs=1e-12)
 
 
@@ -140,6 +145,99 @@ def test_categories_beyond_the_sets_go_where_the_library_sends_them(seed):
     )
 
 
+def test_the_lowest_bit_is_found():
+    rng = np.random.default_rng(0)
+    for bit in range(64):
+        above = int(rng.integers(0, 2**63)) << (bit + 1) & (2**64 - 1)
+        assert first_bit(np.uint64(above | 1 << bit)) == bit
+
+
+def expanded(instance):
+    width = max(map(len, instance.domains))
+    cells = cells_of(instance, width)
+    return expand(instance.ensemble.arrays, cells, unary_of(instance, width)), cells.n_choices
+
+
+@many
+def test_lists_hold_the_smaller_side_of_each_set(seed):
+    """More than 64 choices, so that words are passed, and a cell of fewer than the others."""
+    ensemble = random_ensemble(seed, cells=3, categories=150, trees=12)
+    few = {1: range(70)}
+    instance = Instance.checked(ensemble, [0, 1, 2], np.zeros(3, dtype=int), allowed=few)
+    terms, n_choices = expanded(instance)
+    sets = listed(terms, n_choices)
+    used = set(np.abs(terms.sets).ravel().tolist()) - {0}
+    assert set(np.flatnonzero(sets.cell >= 0).tolist()) == used
+    for row in used:
+        n = n_choices[sets.cell[row]]
+        inside = {c for c in range(n) if includes(terms.members, row, c)}
+        entries = sets.listed[sets.start[row] : sets.start[row + 1]].tolist()
+        others = set(range(n)) - inside
+        assert set(entries) == (others if sets.are_others[row] else inside)
+        assert len(entries) == min(len(inside), len(others))
+
+
+@many
+def test_labels_are_the_best_of_the_choices_that_no_set_tells_apart(seed):
+    ensemble = random_ensemble(seed, cells=2, categories=40, trees=6)
+    instance = Instance.checked(ensemble, [0, 1], np.zeros(2, dtype=int))
+    terms, n_choices = expanded(instance)
+    group = np.random.default_rng(seed).integers(2, size=(3, 40))
+    group[:2, :2] = [0, 1]
+    sets, pairs = listed(terms, n_choices), pairs_of(instance)
+    labels, renamed = merged(terms.unary, sets, pairs, n_choices, group)
+    for cell in range(2):
+        rows = np.flatnonzero(sets.cell == cell)
+        belongs = [[includes(terms.members, row, c) for row in rows] for c in range(40)]
+        best = {}
+        for choice in range(40):
+            alike = group[cell, choice], *belongs[choice]
+            if alike not in best or terms.unary[cell, choice] > terms.unary[cell, best[alike]]:
+                best[alike] = choice
+        kept = labels.choice[cell, : labels.n_labels[cell]].tolist()
+        assert kept == sorted(best.values())
+        for row in rows:
+            before = set(sets.listed[sets.start[row] : sets.start[row + 1]].tolist())
+            now = renamed.listed[renamed.start[row] : renamed.start[row + 1]]
+            assert [kept[label] for label in now] == [c for c in kept if c in before]
+
+
+@many
+def test_splitting_tells_exactly_the_members_of_sets_apart(seed):
+    rng = np.random.default_rng(seed)
+    ensemble = random_ensemble(seed, cells=1, categories=30, trees=10)
+    terms, n_choices = expanded(Instance.checked(ensemble, [0], np.zeros(1, dtype=int)))
+    members = rng.random((6, 30)) < rng.random((6, 1))
+    bits = members @ (np.uint64(1) << np.arange(30, dtype=np.uint64))
+    terms = terms._replace(
+        cells=np.tile([1, 1, 0], (6, 1)),
+        sets=np.stack([np.zeros(6, dtype=int), np.zeros(6, dtype=int), np.arange(1, 7)], axis=1),
+        weight=np.ones(6),
+        members=np.append(np.uint64(0), bits)[:, None],
+    )
+    sets = listed(terms, n_choices)
+    classes, scratch = np.zeros(30, dtype=np.uint16), np.zeros((4, 31), dtype=np.int64)
+    scratch[0, 0] = 30
+    count = 1
+    for row in range(1, 7):
+        count = split(classes, count, sets, row, Partition(*scratch))
+        _, expected = np.unique(members[:row], axis=1, return_inverse=True)
+        assert len(set(zip(classes, expected.ravel(), strict=True))) == count == expected.max() + 1
+        assert scratch[0, :count].tolist() == np.bincount(classes).tolist()
+
+
+def test_classes_are_numbered_alike_in_wide_and_narrow_integers():
+    instance = instance_of(3, depth=3)
+    narrow, wide = state(instance).factors, state(instance, widest=1 << 17).factors
+    assert narrow.classes.dtype == np.uint16
+    assert wide.classes.dtype == np.uint32
+    assert (narrow.classes == wide.classes).all()
+    assert (narrow.tables == wide.tables).all()
+    moved = np.zeros(len(narrow.present))
+    bounds = [sweep(f, f.unary.copy(), moved.copy(), False) for f in (narrow, wide)]
+    assert bounds[0] == bounds[1]
+
+
 @many
 @pytest.mark.parametrize("dominate", [False, True])
 def test_tables_equal_the_objective(seed, dominate):
@@ -147,7 +245,7 @@ def test_tables_equal_the_objective(seed, dominate):
     rng = np.random.default_rng(seed)
     pairs = [PairTerm(0, 2, rng.normal(size=(4, 4))), PairTerm(3, 1, rng.normal(size=(4, 4)))]
     terms = [LinearTerm({1: rng.normal(size=4)}), *pairs[: seed % 3]]
-    s = stated(instance_of(seed, depth=1 + seed % 3, terms=terms), dominate=dominate)
+    s = state(instance_of(seed, depth=1 + seed % 3, terms=terms), dominate=dominate)
     points, values = everything(s.factors)
     z = np.array([s.factors.choice[range(4), point[:4]] for point in points], dtype=float)
     predictions = s.instance.ensemble.predict(z)
@@ -159,9 +257,9 @@ def test_tables_equal_the_objective(seed, dominate):
 
 
 def test_pairs_within_a_triple_are_part_of_it():
-    s = stated(instance_of(4, cells=3, depth=3, trees=40))
+    s = state(instance_of(4, cells=3, depth=3, trees=40))
     assert s.factors.cells.tolist() == [[0, 1, 2]]
-    paired = stated(
+    paired = state(
         instance_of(4, cells=3, depth=3, trees=40, terms=[PairTerm(0, 1, np.eye(4) * 2)])
     )
     assert paired.factors.cells.tolist() == [[0, 1, 2], [3, 0, 1]], "a table of one's own stays"
@@ -169,7 +267,7 @@ def test_pairs_within_a_triple_are_part_of_it():
 
 @many
 def test_sweeps_keep_the_sum_and_only_lower_the_bound(seed):
-    s = stated(instance_of(seed, cells=5, trees=60, depth=2 + seed % 2))
+    s = state(instance_of(seed, cells=5, trees=60, depth=2 + seed % 2))
     points, values = everything(s.factors)
     theta, moved = untouched(s.factors)
     last = np.inf
@@ -190,7 +288,7 @@ def test_sweeps_keep_the_sum_and_only_lower_the_bound(seed):
 @many
 @pytest.mark.parametrize("kinds", [(), ("linear",)], ids=["free", "rows"])
 def test_elimination_leaves_a_best_point(seed, kinds):
-    s = stated(instance_of(seed, kinds=kinds, trees=6 + seed, categories=5))
+    s = state(instance_of(seed, kinds=kinds, trees=6 + seed, categories=5))
     points, values = everything(s.factors)
     best = values[feasible(s, points)].max(initial=-np.inf)
     theta, _ = untouched(s.factors)
@@ -206,7 +304,7 @@ def test_elimination_leaves_a_best_point(seed, kinds):
 
 @many
 def test_pruning_keeps_all_points_above_the_bound(seed):
-    s = stated(instance_of(seed, trees=40))
+    s = state(instance_of(seed, trees=40))
     points, values = everything(s.factors)
     theta, moved = untouched(s.factors)
     least = float(np.sort(values)[-8])
@@ -228,10 +326,10 @@ def loose(s, rng):
     theta, moved = untouched(s.factors)
     for p, n in enumerate(s.factors.n_classes):
         highest = s.factors.tables[s.factors.start[p] : s.factors.start[p + 1]].max()
-        moved[p, 2, : n[2]] += highest + rng.random()
-        cell = s.factors.cells[p, 2]
-        labels = range(s.factors.n_labels[cell])
-        theta[cell, labels] += moved[p, 2, s.factors.classes[p, 2, labels]]
+        first = s.factors.first_class[p, 2]
+        moved[first : first + n[2]] += highest + rng.random()
+        classes = classes_of(s.factors, p, 2)
+        theta[s.factors.cells[p, 2], : len(classes)] += moved[first + classes]
     return theta, moved
 
 
@@ -241,7 +339,7 @@ def loose(s, rng):
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
 def test_the_search_alone_finds_the_best(seed, kinds, k, chunk):
     """Without any pruning, in pieces: each stop has a valid bound, and none is above the last."""
-    s = stated(instance_of(seed, kinds=kinds, depth=2 + seed % 2))
+    s = state(instance_of(seed, kinds=kinds, depth=2 + seed % 2))
     points, values = everything(s.factors)
     best = np.sort(values[feasible(s, points)])[::-1][:k]
     pool = empty_pool(s.factors, k)
