@@ -78,13 +78,14 @@ def _diverging(
 ) -> NDArray[np.bool_]:
     """(F,) features that some node on z's way splits, sending the other point's value away."""
     out = np.zeros(len(z), dtype=np.bool_)
+    may_diverge = z != other
     for root in trees.roots:
         node = root
         while trees.feature[node] >= 0:
             feature = trees.feature[node]
             left = goes_left(trees, node, z[feature])
-            if not out[feature] and left != goes_left(trees, node, other[feature]):
-                out[feature] = True
+            if may_diverge[feature] and left != goes_left(trees, node, other[feature]):
+                out[feature], may_diverge[feature] = True, False
             node = trees.left[node] if left else trees.right[node]
     return out
 

@@ -21,6 +21,7 @@ def ascend(factors: Factors, rows: Rows, labels: NDArray[np.int64]) -> float:
     """
     t = len(labels) - 1
     cost = np.empty(factors.unary.shape[1])
+    is_constrained = len(rows.lower) > 0
     current = activity(factors, rows, labels)
     if not holds(rows, current):
         return -np.inf
@@ -35,19 +36,20 @@ def ascend(factors: Factors, rows: Rows, labels: NDArray[np.int64]) -> float:
             conditional(factors, cell, labels, cost)
             best = labels[cell]
             for a in range(factors.n_labels[cell]):
-                if cost[a] > cost[best] + _LEAST_GAIN and holds_with(
-                    factors, rows, current, cell, labels[cell], a
+                if cost[a] > cost[best] + _LEAST_GAIN and (
+                    not is_constrained or holds_with(factors, rows, current, cell, labels[cell], a)
                 ):
                     best = a
             if best == labels[cell]:
                 continue
             labels[cell] = best
-            current = activity(factors, rows, labels)
             for z in range(factors.first[cell], factors.first[cell + 1]):
-                for other in factors.cells[factors.touching[z, 0]]:
+                for slot in range(3):
+                    other = factors.cells[factors.touching[z, 0], slot]
                     if other < t and other != cell:
                         waiting[other] = True
             # A row that was tight may leave room now, whichever cell it is about.
-            if len(rows.lower):
+            if is_constrained:
+                current = activity(factors, rows, labels)
                 waiting[:] = True
     return value(factors, labels)

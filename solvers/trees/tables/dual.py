@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from solvers.trees.tables.elimination import wake
-from solvers.trees.tables.factors import Factors, classes_of, keep_labels
+from solvers.trees.tables.factors import Factors, keep_labels
 
 # Sums of float64 terms, thousands of them, are off by less.
 SLACK = 1e-9
@@ -131,18 +131,20 @@ def _meet(
     scratch: _Handshake,
 ) -> None:
     """Find the classes of a slot that have labels left, and what their best labels hold."""
-    own, held = classes_of(factors, p, slot), theta[factors.cells[p, slot]]
-    best, n = scratch.best, factors.n_classes[p, slot]
+    cell, n = factors.cells[p, slot], factors.n_classes[p, slot]
+    own, first = factors.first_label[p, slot], factors.first_class[p, slot]
+    best = scratch.best
     for c in range(n):
         best[c] = -np.inf
-    for a in range(len(own)):
-        if held[a] > best[own[a]]:
-            best[own[a]] = held[a]
+    for a in range(factors.n_labels[cell]):
+        c = factors.classes[own + a]
+        if theta[cell, a] > best[c]:
+            best[c] = theta[cell, a]
     count = 0
     for c in range(n):
         if best[c] > -np.inf:
             scratch.classes[slot, count] = c
-            scratch.apart[slot, count] = best[c] - moved[factors.first_class[p, slot] + c]
+            scratch.apart[slot, count] = best[c] - moved[first + c]
             scratch.gain[slot, count] = -best[c]
             count += 1
     scratch.left[slot] = count
@@ -246,11 +248,11 @@ def _give(
     scratch: _Handshake,
 ) -> None:
     """Add each class's gain to its labels, and book it."""
-    own, held = classes_of(factors, p, slot), theta[factors.cells[p, slot]]
-    gain = scratch.best
+    cell, gain = factors.cells[p, slot], scratch.best
+    own, first = factors.first_label[p, slot], factors.first_class[p, slot]
     for z in range(scratch.left[slot]):
         c = scratch.classes[slot, z]
         gain[c] = scratch.gain[slot, z]
-        moved[factors.first_class[p, slot] + c] += gain[c]
-    for a in range(len(own)):
-        held[a] += gain[own[a]]
+        moved[first + c] += gain[c]
+    for a in range(factors.n_labels[cell]):
+        theta[cell, a] += gain[factors.classes[own + a]]

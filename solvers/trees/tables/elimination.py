@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from solvers.trees.tables.factors import Factors, classes_of, conditional, keep_labels
+from solvers.trees.tables.factors import Factors, conditional, keep_labels
 
 # Champions tried a cell: the incumbent's label, then the best of the others beside it.
 CHAMPIONS = 2
@@ -75,8 +75,8 @@ def eliminate(
 def wake(factors: Factors, cell: int, waiting: NDArray[np.bool_]) -> None:
     """The cell and its neighbours are to be looked at again."""
     for z in range(factors.first[cell], factors.first[cell + 1]):
-        for other in factors.cells[factors.touching[z, 0]]:
-            waiting[other] = True
+        for slot in range(3):
+            waiting[factors.cells[factors.touching[z, 0], slot]] = True
     waiting[len(waiting) - 1] = False
 
 
@@ -101,10 +101,10 @@ def _margins(factors: Factors, cell: int, champion: int, margin: NDArray[np.floa
         margin[a] = factors.unary[cell, champion] - factors.unary[cell, a]
     for z in range(factors.first[cell], factors.first[cell + 1]):
         p, slot = factors.touching[z, 0], factors.touching[z, 1]
-        own = classes_of(factors, p, slot)
-        _least_lead(factors, p, slot, own[champion], worst)
+        own = factors.first_label[p, slot]
+        _least_lead(factors, p, slot, factors.classes[own + champion], worst)
         for a in range(n):
-            margin[a] += worst[own[a]]
+            margin[a] += worst[factors.classes[own + a]]
 
 
 @njit(cache=True)

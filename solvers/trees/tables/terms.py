@@ -155,7 +155,7 @@ def includes(members: NDArray[np.uint64], rows: int, choice: int) -> bool:
     return inside != (rows < 0)
 
 
-@njit(cache=True, forceinline=True)
+@njit(cache=True)
 def first_bit(word: np.uint64) -> int:
     """The number of the lowest bit of a word that is not 0."""
     lowest = word & (~word + np.uint64(1))
@@ -181,13 +181,13 @@ def _terms(total: _Sum, n_terms: int, is_too_wide: bool) -> Terms:
     )
 
 
-@njit(cache=True, forceinline=True)
+@njit(cache=True)
 def _copy(path: NDArray[np.int64], to: NDArray[np.int64]) -> None:
     for slot in range(WIDEST):
         to[0, slot], to[1, slot] = path[0, slot], path[1, slot]
 
 
-@njit(cache=True, forceinline=True)
+@njit(cache=True)
 def _add(total: _Sum, path: NDArray[np.int64], amount: float) -> None:
     """Add an amount where all sets on the path hold."""
     if path[0, 0] < 0:
@@ -220,7 +220,7 @@ def _counts(trees: Trees, free: Cells) -> tuple[int, int]:
     return open_nodes, leaves
 
 
-@njit(cache=True, forceinline=True)
+@njit(cache=True)
 def _resolved(trees: Trees, free: Cells, node: int) -> int:
     """The first node at or below this one that is a leaf or splits a free cell."""
     while trees.feature[node] >= 0 and free.position[trees.feature[node]] < 0:
@@ -229,7 +229,7 @@ def _resolved(trees: Trees, free: Cells, node: int) -> int:
     return node
 
 
-@njit(cache=True, forceinline=True)
+@njit(cache=True)
 def _split(
     trees: Trees, free: Cells, node: int, cell: int, total: _Sum, known: int
 ) -> tuple[int, int]:
@@ -260,7 +260,7 @@ def _split(
     return row, row + 1
 
 
-@njit(cache=True, forceinline=True)
+@njit(cache=True)
 def _coded(trees: Trees, node: int, w: int) -> np.uint64:
     """Which of the codes 64 w, 64 w + 1, ... go left."""
     if w < trees.subsets.shape[1]:
@@ -279,14 +279,14 @@ def _compared(trees: Trees, free: Cells, node: int, cell: int, w: int) -> np.uin
     return word
 
 
-@njit(cache=True, forceinline=True)
+@njit(cache=True)
 def _first_bits(n: int) -> np.uint64:
     if n <= 0:
         return _NONE
     return _ALL if n >= 64 else (np.uint64(1) << np.uint64(n)) - np.uint64(1)
 
 
-@njit(cache=True, forceinline=True)
+@njit(cache=True)
 def _place(path: NDArray[np.int64], t: int, total: _Sum) -> None:
     """Write down a term: cells in ascending order, with the empty slot, if any, in front."""
     number, n = total.size[0], WIDEST
