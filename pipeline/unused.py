@@ -89,6 +89,12 @@ IDLE = (
         "leave generator.checkpoint out",
     ),
     Idle(
+        ("surrogate.depth", "surrogate.leaves"),
+        lambda config: config.surrogate.kind == "grid_boosting",
+        "surrogate=grid_boosting, whose trees have depth 2 and up to 4 leaves",
+        "add surrogate=lightgbm",
+    ),
+    Idle(
         ("retrainer.",),
         lambda config: config.retrainer.kind == "none",
         "retrainer=none",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from solvers.surrogate_based import FreeCells, SurrogateSolver
-from solvers.surrogates.lightgbm import LightGBMSurrogate
+from solvers.surrogates import LightGBM
 from vqlso.archive import Archive
 from vqlso.images import to_bytes
 from vqlso.records import FitReport
@@ -100,5 +100,5 @@ def training_set(n: int = 40, seed: int = 0) -> Archive:
 
 def search(seed: int = 0, t: int = 2) -> SurrogateSolver:
     """The surrogate-based search with a few small trees."""
-    surrogate = LightGBMSurrogate(SPACE.categories, trees=10, min_samples_leaf=2)
+    surrogate = LightGBM(SPACE.categories, trees=10, min_samples_leaf=2)
     return SurrogateSolver(SPACE, surrogate, free_cells=FreeCells(t), seed=seed)

@@ -181,14 +181,24 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 
 def problem(recipe: Recipe, options: argparse.Namespace) -> Problem:
     """The instance of a recipe, from the cache or made for it."""
-    root = options.data if recipe.source == "celeba" else None
-    folder = options.cache / "benchmarks"
-    codes, target = _coded(recipe, root, folder, options.cache / "images")
-    name = recipe.name(root)
-    model = folder / f"{name}.txt"
+    codes, target = coded(recipe, options)
+    name = recipe.name(_root(recipe, options))
+    model = options.cache / "benchmarks" / f"{name}.txt"
     if not model.exists():
         _write(model, _fitted(recipe, codes, target).model_to_string().encode())
     return Problem(recipe, name, model, codes, options.seed)
+
+
+def coded(
+    recipe: Recipe, options: argparse.Namespace
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(n, cells) codes and (n,) targets behind an instance, from the cache or made for it."""
+    root = _root(recipe, options)
+    return _coded(recipe, root, options.cache / "benchmarks", options.cache / "images")
+
+
+def _root(recipe: Recipe, options: argparse.Namespace) -> Path | None:
+    return options.data if recipe.source == "celeba" else None
 
 
 def _fitted(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from math import log2, prod
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,16 +13,13 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.surrogates.samples import check_cells, check_measure, checked_codes, checked_samples
 from solvers.trees.ensemble import TreeEnsemble
 from vqlso.errors import SolverError
 from vqlso.records import FitReport
 
-MEASURES = ("gain", "split")
-# In deviations: float32 still tells scores apart that differ by a 100,000th of a deviation.
-OFFSET_STEP = 128.0
 
-
-class LightGBMSurrogate:
+class LightGBM:
     """Every cell is one categorical feature, since codes have no order.
 
     The defaults are the paper's: 800 trees of interaction depth 2, at most 5 leaves a tree and
@@ -38,7 +34,7 @@ class LightGBMSurrogate:
     scores' own scale.
 
     Args:
-        categories: K, codes lie in 0..K-1.
+        categories: K, codes lie in 0..K-1; by default the largest code of the fit plus one.
         trees: number of boosting rounds, >= 1.
         depth: splits between root and leaf, >= 1.
         leaves: most leaves a tree, >= 2.
@@ -53,7 +49,7 @@ class LightGBMSurrogate:
 
     def __init__(
         self,
-        categories: int,
+        categories: int | None = None,
         *,
         trees: int = 800,
         depth: int = 2,
@@ -79,6 +75,7 @@ class LightGBMSurrogate:
             "verbosity": -1,
         }
         self._booster: Any = None  # its leaves lack the offset
+        self._known = categories
         self._offset = 0.0
         self._ensemble: TreeEnsemble | None = None
 
@@ -99,31 +96,25 @@ class LightGBMSurrogate:
             With the measure `r2`, the (weighted) in-sample R^2.
 
         Raises:
-            SolverError: shapes that do not match, codes outside 0..K-1, or scores that are not
-                finite.
+            SolverError: shapes that do not match, codes outside 0..K-1, scores that are not
+                finite, or weights that are negative, not finite or all 0.
         """
         began = perf_counter()
-        codes = self._codes(z)
-        y = np.asarray(y, dtype=np.float64)
-        if y.shape != (len(codes),) or not len(codes):
-            raise SolverError(f"{len(codes)} latents need as many scores; got shape {y.shape}.")
-        if not np.isfinite(y).all():
-            raise SolverError("Scores must be finite: leave failed evaluations out of the fit.")
-        if weight is not None and np.shape(weight) != y.shape:
-            raise SolverError(f"{len(y)} samples need as many weights; got {np.shape(weight)}.")
-        self._offset, scale = _offset_and_scale(y, weight)
+        samples = checked_samples(z, y, weight, self.categories)
+        self._known, self._offset = samples.categories, samples.offset
         data = lightgbm.Dataset(
-            codes,
-            (y - self._offset) / scale,
-            weight=weight,
-            categorical_feature=list(range(codes.shape[1])),
+            # LightGBM takes float32 without a copy; exact below 2^24.
+            samples.codes.astype(np.float32),
+            samples.moved,
+            weight=samples.weight,
+            categorical_feature=list(range(samples.codes.shape[1])),
         )
         self._booster = lightgbm.train(self._parameters, data, num_boost_round=self.trees)
         for tree, leaf, value in _leaves(self._booster):
-            self._booster.set_leaf_output(tree, leaf, value * scale)
+            self._booster.set_leaf_output(tree, leaf, value * samples.scale)
         self._ensemble = None
-        r2 = _r2(y, self.predict(z), weight)
-        return FitReport(perf_counter() - began, len(y), {"r2": r2})
+        r2 = samples.r2(samples.scores - self.predict(samples.codes))
+        return FitReport(perf_counter() - began, len(samples.codes), {"r2": r2})
 
     def predict(self, z: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n, h, w) or (n, cells) codes -> (n,) float64, by LightGBM itself but for the offset.
@@ -132,12 +123,9 @@ class LightGBMSurrogate:
             SolverError: before a fit, or as `fit`.
         """
         booster = self._fitted()
-        codes = self._codes(z)
-        if codes.shape[1] != booster.num_feature():
-            raise SolverError(
-                f"Fitted to {booster.num_feature()} cells; got latents of {codes.shape[1]}."
-            )
-        moved = booster.predict(codes, num_threads=self.threads)
+        codes = checked_codes(z, self._known)
+        check_cells(codes, booster.num_feature())
+        moved = booster.predict(codes.astype(np.float32), num_threads=self.threads)
         return np.asarray(moved, dtype=np.float64) + self._offset
 
     def ensemble(self) -> TreeEnsemble:
@@ -146,7 +134,7 @@ class LightGBMSurrogate:
         The offset is their base, added last as in `predict`: the two agree to the last bit.
         """
         if self._ensemble is None:
-            trees = TreeEnsemble.from_lightgbm(self._fitted(), categories=self.categories)
+            trees = TreeEnsemble.from_lightgbm(self._fitted(), categories=self._known)
             self._ensemble = replace(trees, base=self._offset, base_last=True)
         return self._ensemble
 
@@ -156,10 +144,7 @@ class LightGBMSurrogate:
         Raises:
             SolverError: a measure other than "gain" and "split", or before a fit.
         """
-        if measure not in MEASURES:
-            raise SolverError(
-                f"Importance is measured by {' or '.join(MEASURES)}, not '{measure}'."
-            )
+        check_measure(measure)
         importance = self._fitted().feature_importance(importance_type=measure)
         return np.asarray(importance, dtype=np.float64)
 
@@ -182,33 +167,6 @@ class LightGBMSurrogate:
             raise SolverError("The surrogate has not been fitted: call fit(z, y) first.")
         return self._booster
 
-    def _codes(self, z: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(n, cells) as float32, which LightGBM takes without a copy; exact below 2^24."""
-        z = np.asarray(z)
-        if z.ndim not in (2, 3) or not np.issubdtype(z.dtype, np.integer):
-            raise SolverError(
-                "Latents are integer codes of shape (n, h, w) or (n, cells); got "
-                f"{z.dtype} of shape {z.shape}."
-            )
-        if z.size and (z.min() < 0 or z.max() >= self.categories):
-            raise SolverError(f"Codes lie in 0..{self.categories - 1}; got {z.min()}..{z.max()}.")
-        return z.reshape(len(z), prod(z.shape[1:])).astype(np.float32)
-
-
-def _offset_and_scale(
-    y: NDArray[np.float64], weight: NDArray[np.float64] | None
-) -> tuple[float, float]:
-    """What to subtract from scores, and then to divide them by.
-
-    The scale is the power of two next to the deviation; the offset is a multiple of
-    OFFSET_STEP scales, so it is 0 unless the mean is many deviations away from 0.
-    """
-    mean = float(np.average(y, weights=weight))
-    deviation = float(np.sqrt(np.average((y - mean) ** 2, weights=weight)))
-    rounding = 4 * np.finfo(np.float64).eps * np.abs(y).max()
-    scale = 2.0 ** round(log2(deviation)) if deviation > rounding else 1.0
-    return OFFSET_STEP * scale * round(mean / (OFFSET_STEP * scale)), scale
-
 
 def _leaves(booster: Any, first: int = 0) -> Iterator[tuple[int, int, float]]:
     """Tree, leaf and value of every leaf from tree `first` on."""
@@ -216,11 +174,3 @@ def _leaves(booster: Any, first: int = 0) -> Iterator[tuple[int, int, float]]:
     for tree in range(first, len(counts)):
         for leaf in range(int(counts[tree])):
             yield tree, leaf, booster.get_leaf_output(tree, leaf)
-
-
-def _r2(
-    y: NDArray[np.float64], predicted: NDArray[np.float64], weight: NDArray[np.float64] | None
-) -> float:
-    residual = np.average((y - predicted) ** 2, weights=weight)
-    variance = np.average((y - np.average(y, weights=weight)) ** 2, weights=weight)
-    return float(1 - residual / variance) if variance > 0 else 0.0

@@ -3,15 +3,15 @@
 import pytest
 
 from solvers.surrogate_based import FreeCells, SurrogateSolver
-from solvers.surrogates.lightgbm import LightGBMSurrogate
+from solvers.surrogates import LightGBM
 from solvers.testing import SolverCase, SolverContract
 from vqlso.spaces import CodeGrid
 
 SPACE = CodeGrid(categories=4, height=3, width=2)
 
 
-def surrogate() -> LightGBMSurrogate:
-    return LightGBMSurrogate(SPACE.categories, trees=8, min_samples_leaf=3)
+def surrogate() -> LightGBM:
+    return LightGBM(SPACE.categories, trees=8, min_samples_leaf=3)
 
 
 class TestSurrogateSolver(SolverContract):

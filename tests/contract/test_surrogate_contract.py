@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 
 from solvers.contracts import TreeSurrogate
-from solvers.surrogates.lightgbm import LightGBMSurrogate
+from solvers.surrogates import GridBoosting, LightGBM
 from vqlso.contracts import Surrogate
 from vqlso.records import FitReport
 from vqlso.spaces import CodeGrid
 
 SPACE = CodeGrid(categories=5, height=2, width=3)
 Make = Callable[[], Surrogate]
-SURROGATES = {"lightgbm": lambda: LightGBMSurrogate(SPACE.categories, trees=10, min_samples_leaf=2)}
+SURROGATES = {
+    "lightgbm": lambda: LightGBM(SPACE.categories, trees=10, min_samples_leaf=2),
+    "grid_boosting": lambda: GridBoosting(SPACE.categories, trees=10, min_samples_leaf=2),
+    "grid_boosting_threads": lambda: GridBoosting(trees=10, min_samples_leaf=2, threads=2),
+}
 
 
 @pytest.fixture(params=SURROGATES.values(), ids=SURROGATES.keys())

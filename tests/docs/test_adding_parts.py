@@ -77,9 +77,9 @@ def test_every_part_can_be_chosen(checkout: Path) -> None:
     assert output.splitlines() == [
         "surrogate=forest ForestSurrogate WeightedRetraining",
         "solver=random RandomSolver WeightedRetraining",
-        "solver.backend=ascent LightGBMSurrogate WeightedRetraining",
-        "retrainer=top LightGBMSurrogate TopRetraining",
-        "objective=callable LightGBMSurrogate WeightedRetraining",
+        "solver.backend=ascent LightGBM WeightedRetraining",
+        "retrainer=top LightGBM TopRetraining",
+        "objective=callable LightGBM WeightedRetraining",
         "True",
     ]
 

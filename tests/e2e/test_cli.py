@@ -133,6 +133,7 @@ def test_the_list_names_every_part() -> None:
         ("data", "celeba"),
         ("solver", "surrogate_based"),
         ("surrogate", "lightgbm"),
+        ("surrogate", "grid_boosting"),
         ("retrainer", "weighted"),
         ("solver.backend", "highs"),
     }

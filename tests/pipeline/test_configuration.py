@@ -123,6 +123,7 @@ def test_checks_name_keys_that_exist() -> None:
         (["data=folder", "data.count=5"], "data=faces"),
         (["generator.checkpoint=x", "generator.codebook.revival=false"], "leave generator.checkp"),
         (["retrainer=none", "retrainer.every=3"], "retrainer=weighted"),
+        (["surrogate=grid_boosting", "surrogate.depth=2"], "surrogate=lightgbm"),
         (["solver.cells=[1]", "solver.t=3"], "leave solver.cells out"),
         (["shift.samples=0", "shift.components=3"], r"shift\.samples above 0"),
         (["shift.tolerance=0.1"], r"shift\.patience above 0"),
@@ -146,6 +147,15 @@ def test_checks_of_idle_settings_name_keys_that_exist() -> None:
     for idle in IDLE:
         for key in idle.keys:
             assert any(known == key or known.startswith(key) for known in keys), key
+
+
+def test_grid_boosting_grows_no_other_trees() -> None:
+    config = composed("demo", ["surrogate=grid_boosting"])
+    check(config)
+    for shape in ({"depth": 3}, {"leaves": 3}):
+        other = replace(config, surrogate=replace(config.surrogate, **shape))
+        with pytest.raises(ConfigError, match="surrogate=lightgbm"):
+            check(other)
 
 
 def test_every_number_is_checked() -> None:

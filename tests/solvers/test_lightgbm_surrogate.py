@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from solvers.contracts import TreeSurrogate
-from solvers.surrogates.lightgbm import LightGBMSurrogate
+from solvers.surrogates import LightGBM
 from solvers.trees import TreeEnsemble, maximize
 from vqlso.errors import SolverError
 
@@ -24,7 +24,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def surrogate(data):
-    surrogate = LightGBMSurrogate(K, trees=150, learning_rate=0.1)
+    surrogate = LightGBM(K, trees=150, learning_rate=0.1)
     surrogate.fit(*data)
     return surrogate
 
@@ -35,7 +35,7 @@ def test_satisfies_the_contract(surrogate):
 
 def test_learns_the_interaction_and_reports_r2(data):
     z, y = data
-    surrogate = LightGBMSurrogate(K, trees=150, learning_rate=0.1)
+    surrogate = LightGBM(K, trees=150, learning_rate=0.1)
     report = surrogate.fit(z[:2000], y[:2000])
     held_out = 1 - np.var(y[2000:] - surrogate.predict(z[2000:])) / np.var(y[2000:])
     assert held_out > 0.9
@@ -54,7 +54,7 @@ def test_the_ensemble_predicts_the_same(data, surrogate):
 
 def test_the_ensemble_follows_a_new_fit(data):
     z, y = data
-    surrogate = LightGBMSurrogate(K, trees=20)
+    surrogate = LightGBM(K, trees=20)
     surrogate.fit(z, y)
     before = surrogate.ensemble()
     assert surrogate.ensemble() is before
@@ -95,7 +95,7 @@ def test_the_maximiser_finds_the_known_optimum(data, surrogate):
 
 
 def test_fits_are_repeatable(data, surrogate):
-    again = LightGBMSurrogate(K, trees=150, learning_rate=0.1)
+    again = LightGBM(K, trees=150, learning_rate=0.1)
     again.fit(*data)
     assert (again.predict(data[0]) == surrogate.predict(data[0])).all()
 
@@ -104,7 +104,7 @@ def test_weights_matter(data):
     """Rows of weight 0 count for nothing: two contradicting halves, one silenced."""
     z, y = data
     both, score = np.concatenate([z, z]), np.concatenate([y, -y])
-    weighted = LightGBMSurrogate(K, trees=100, learning_rate=0.1)
+    weighted = LightGBM(K, trees=100, learning_rate=0.1)
     report = weighted.fit(both, score, np.repeat([1.0, 0.0], len(z)))
     assert report.measures["r2"] > 0.9
     assert np.corrcoef(weighted.predict(z), y)[0, 1] > 0.9
@@ -123,7 +123,7 @@ def test_the_saved_text_is_the_model(data, surrogate, tmp_path):
 
 
 def test_constant_scores_fit_without_splits(data):
-    surrogate = LightGBMSurrogate(K, trees=5)
+    surrogate = LightGBM(K, trees=5)
     report = surrogate.fit(data[0][:100], np.full(100, 2.5))
     assert report.measures["r2"] == 0.0
     assert surrogate.predict(data[0][:2]) == pytest.approx([2.5, 2.5])
@@ -131,7 +131,7 @@ def test_constant_scores_fit_without_splits(data):
 
 
 def test_use_before_a_fit_is_refused(tmp_path):
-    surrogate = LightGBMSurrogate(K)
+    surrogate = LightGBM(K)
     for use in (
         lambda: surrogate.predict(np.zeros((1, 6), dtype=int)),
         surrogate.ensemble,
@@ -156,7 +156,7 @@ def test_use_before_a_fit_is_refused(tmp_path):
 )
 def test_wrong_data_are_refused(z, y, message):
     with pytest.raises(SolverError, match=message):
-        LightGBMSurrogate(K).fit(z, y)
+        LightGBM(K).fit(z, y)
 
 
 def test_other_grids_are_refused(surrogate):
@@ -168,7 +168,7 @@ def test_other_grids_are_refused(surrogate):
 def test_ordinary_scores_give_the_trees_that_lightgbm_makes_of_them(data, scale):
     """To the last bit: what was measured before scores were scaled still holds."""
     z, y = data
-    surrogate = LightGBMSurrogate(K, trees=60, learning_rate=0.1)
+    surrogate = LightGBM(K, trees=60, learning_rate=0.1)
     surrogate.fit(z, scale * y)
     flat = z.reshape(len(z), -1).astype(np.float32)
     untouched = lightgbm.train(
@@ -181,7 +181,7 @@ def test_ordinary_scores_give_the_trees_that_lightgbm_makes_of_them(data, scale)
 def test_scores_of_any_scale_are_learnt_alike(data, tmp_path, offset, scale):
     """LightGBM's labels are float32, and some of its bounds are absolute."""
     z, y = data
-    ordinary, other = (LightGBMSurrogate(K, trees=60, learning_rate=0.1) for _ in range(2))
+    ordinary, other = (LightGBM(K, trees=60, learning_rate=0.1) for _ in range(2))
     expected = ordinary.fit(z, y).measures["r2"]
     assert other.fit(z, offset + scale * y).measures["r2"] == pytest.approx(expected, abs=1e-5)
     predicted = other.predict(z)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from solvers.surrogate_based import FreeCells, SurrogateSolver, code_counts
-from solvers.surrogates.lightgbm import LightGBMSurrogate
+from solvers.surrogates import LightGBM
 from solvers.testing import SolverCase, answered
 from solvers.trees import Limits, Task, maximize
 from solvers.trees.backends import BACKENDS, BackendEntry
@@ -41,8 +41,8 @@ def foreign(ids: Iterable[int]) -> Proposal:
     return SolverCase(SPACE, lambda seed: started(seed)).foreign(list(ids))
 
 
-def small_surrogate(trees: int = 30) -> LightGBMSurrogate:
-    return LightGBMSurrogate(SPACE.categories, trees=trees, **INTERACTING_TREES)
+def small_surrogate(trees: int = 30) -> LightGBM:
+    return LightGBM(SPACE.categories, trees=trees, **INTERACTING_TREES)
 
 
 def started(case_seed: int = 0, **settings: Any) -> SurrogateSolver:
@@ -216,7 +216,7 @@ def test_a_lying_backend_is_caught(lie: Lie, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_surrogate_that_predicts_something_else_is_caught(scale: float) -> None:
     """The trees that were optimised must be the model that predicts, however small its scores."""
 
-    class Forked(LightGBMSurrogate):
+    class Forked(LightGBM):
         def predict(self, z: NDArray[np.int64]) -> NDArray[np.float64]:
             return super().predict(z) + 1e-3 * scale
 
