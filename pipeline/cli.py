@@ -1,8 +1,9 @@
-"""The command line: run, resume, report, list."""
+"""The command line: run, resume, report, sweep, compare, list."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout
@@ -12,7 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.terminal import Command, DebugOption, Group, complain, console, one_paragraph
+from pipeline.study_command import compare, sweep
+from pipeline.terminal import (
+    SMOKE_TEST,
+    Command,
+    DebugOption,
+    Group,
+    JsonOption,
+    QuietOption,
+    complain,
+    console,
+    one_paragraph,
+    progress,
+)
 from pipeline.trees_command import app as trees
 
 if TYPE_CHECKING:
@@ -27,8 +40,6 @@ app = typer.Typer(
 )
 app.add_typer(trees, name="trees")
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as JSON only.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Continue although configuration or objective changed.")
 ]
@@ -54,7 +65,7 @@ def run(
         config = composed(experiment, overrides or [])
         command = ["vqlso", "run", experiment, *(overrides or [])]
         began = time()
-        folder = start(config, command, _progress(as_json or quiet), complain)
+        folder = start(config, command, progress(as_json or quiet), complain)
         if folder.summary.stat().st_mtime < began:
             complain(
                 "This run was finished before, and nothing was computed now. "
@@ -78,7 +89,7 @@ def resume(
     def go() -> RunFolder:
         from pipeline.experiment import resume as resume_run
 
-        return resume_run(folder, _progress(as_json or quiet), force=force, tell=complain)
+        return resume_run(folder, progress(as_json or quiet), force=force, tell=complain)
 
     _finish(go, as_json, debug)
 
@@ -95,6 +106,10 @@ def report(folder: RunArgument, as_json: JsonOption = False, debug: DebugOption 
     _finish(go, as_json, debug)
 
 
+app.command(cls=Command)(sweep)
+app.command(cls=Command)(compare)
+
+
 @app.command("list", cls=Command)
 def list_parts(as_json: JsonOption = False) -> None:
     """List what can be plugged in, and what needs installing."""
@@ -107,8 +122,16 @@ def list_parts(as_json: JsonOption = False) -> None:
 
 
 def main() -> None:
-    """Entry point of the `vqlso` command."""
-    app()
+    """Entry point of the `vqlso` command, which torchrun starts several times over."""
+    # Read once, when torch or LightGBM loads libgomp. By default its threads wait spinning for
+    # milliseconds, on cores that the threads they wait for may need.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    if "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) > 1:
+        from vqlso.training.distributed import lead_or_follow
+
+        lead_or_follow(app)
+    else:
+        app()
 
 
 def _finish(go: Callable[[], RunFolder], as_json: bool, debug: bool) -> None:
@@ -126,7 +149,7 @@ def _finish(go: Callable[[], RunFolder], as_json: bool, debug: bool) -> None:
         if summary:
             console().print(summary_table(summary))
         if summary.get("smoke_test"):
-            console().print("A smoke test (size=tiny): these figures mean nothing.")
+            console().print(SMOKE_TEST)
         console().print(f"Report: {folder.report}", soft_wrap=True)
 
 
@@ -134,13 +157,5 @@ def _summary(folder: RunFolder) -> dict[str, Any]:
     return folder.read_json(folder.summary.name) if folder.summary.is_file() else {}
 
 
-def _progress(silent: bool) -> Any:
-    if silent or not sys.stderr.isatty():
-        from vqlso.progress import SILENT
-
-        return SILENT
-    from rich.console import Console
-
-    from pipeline.console import ConsoleProgress
-
-    return ConsoleProgress(Console(stderr=True))
+if __name__ == "__main__":
+    main()

@@ -287,6 +287,11 @@ def config_hash(config: ExperimentConfig) -> str:
     return hashlib.sha256(repr(values).encode()).hexdigest()[:8]
 
 
+def run_name(config: ExperimentConfig) -> str:
+    """The name of the run's folder, where nothing else is asked for."""
+    return f"{config.name}-{config_hash(config)}-s{config.seed}"
+
+
 def nearest(word: str, known: Sequence[str]) -> str:
     """'; did you mean X?' where a known word is near, else a full stop."""
     matches = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
@@ -304,7 +309,7 @@ def _check_override(override: str) -> None:
     if not equals:
         raise ConfigError(f"'{override}' is not of the form key=value, such as queries=100.")
     groups = {path.name for path in config_folder().iterdir() if path.is_dir()}
-    known = [*_keys(ExperimentConfig), *sorted(groups - {"experiment"})]
+    known = [*_keys(ExperimentConfig), *sorted(groups - {"experiment", "study"})]
     if key not in known:
         raise ConfigError(f"There is no configuration key '{key}'{nearest(key, known)}")
     choices = sorted(path.stem for path in (config_folder() / key).glob("*.yaml"))

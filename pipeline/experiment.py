@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from pipeline.checks import check
-from pipeline.configuration import ExperimentConfig, as_yaml, config_hash, saved
+from pipeline.configuration import ExperimentConfig, as_yaml, run_name, saved
 from pipeline.evaluation import evaluate
 from pipeline.journal import Event
 from pipeline.loop import Budget, Loop
@@ -207,4 +207,4 @@ def _write_preparation(folder: RunFolder, facts: dict[str, Any]) -> None:
 def _folder_of(config: ExperimentConfig) -> Path:
     if config.out:
         return Path(config.out).expanduser()
-    return Path("runs") / f"{config.name}-{config_hash(config)}-s{config.seed}"
+    return Path("runs") / run_name(config)

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from pipeline.configuration import config_folder, experiments
 from pipeline.parts import RETRAINERS, SOLVERS, SURROGATES
+from pipeline.study import studies
 from solvers.trees.backends import BACKENDS, BackendEntry
 from vqlso.errors import MissingExtraError
 
@@ -13,6 +14,7 @@ from vqlso.errors import MissingExtraError
 def listing() -> list[dict[str, str]]:
     """Rows of role, name, one line, and what to install ("" where it is installed)."""
     rows = [_row("experiment", name, _first_comment("experiment", name)) for name in experiments()]
+    rows += [_row("study", name, _first_comment("study", name)) for name in studies()]
     for role in ("size", "data", "generator", "objective"):
         rows += [_row(role, name, _first_comment(role, name)) for name in _choices(role)]
     for role, parts in (("surrogate", SURROGATES), ("solver", SOLVERS), ("retrainer", RETRAINERS)):

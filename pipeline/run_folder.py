@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from zipfile import BadZipFile
@@ -21,6 +19,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from yaml import YAMLError
 
+from pipeline.files import locked, write_whole
 from pipeline.journal import Journal, plain
 from vqlso.contracts import KeepsSurrogate, RetrainableGenerator
 from vqlso.errors import CheckpointError, RunFolderError
@@ -89,17 +88,14 @@ class RunFolder:
         Raises:
             RunFolderError: one is already writing.
         """
-        with (self.path / ".lock").open("w") as file:
-            if sys.platform != "win32":
-                import fcntl
-
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as error:
-                    raise RunFolderError(
-                        f"Another process is working on {self.path}. Wait for its end, or stop "
-                        "it, before you resume the run."
-                    ) from error
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self.path / ".lock"))
+            except BlockingIOError as error:
+                raise RunFolderError(
+                    f"Another process is working on {self.path}. Wait for its end, or stop "
+                    "it, before you resume the run."
+                ) from error
             yield
 
     def generator_of(self, round_: int) -> Path:
@@ -228,15 +224,8 @@ class RunFolder:
             RunFolderError: the disk is full or the folder cannot be written.
         """
         path = self.path / name
-        temporary = path.with_name(path.name + ".part")
         with writing(path, self.path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                temporary.write_bytes(content)
-                os.replace(temporary, path)
-            except OSError:
-                temporary.unlink(missing_ok=True)
-                raise
+            write_whole(path, content)
 
 
 @contextmanager

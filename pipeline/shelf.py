@@ -18,6 +18,7 @@ from vqlso.errors import CheckpointError
 from vqlso.training.fitting import Checkpointing
 
 PACKAGED = Path(vqlso.__file__).parent / "weights"
+TRAINED_HERE = "trained in this run"
 
 
 class Network(Protocol):
@@ -96,7 +97,7 @@ class Shelf:
         # A cache only spares later runs the time: that it is full or read-only harms no run.
         with suppress(OSError):
             _copy_whole(own, self.cache / name)
-        return "trained in this run"
+        return TRAINED_HERE
 
 
 def recipe_key(recipe: Mapping[str, Any]) -> str:

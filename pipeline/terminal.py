@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from vqlso.errors import VqlsoError
 
 INTERRUPTED = 130
+SMOKE_TEST = "A smoke test (size=tiny): these figures mean nothing."
 
 
 class _PlainFlags:
@@ -34,6 +36,8 @@ class Group(_PlainFlags, TyperGroup):
 
 
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as JSON only.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 
 
 @contextmanager
@@ -68,3 +72,16 @@ def console() -> Any:
     from rich.console import Console
 
     return Console()
+
+
+def progress(silent: bool) -> Any:
+    """Bars on the error stream, where somebody sees them."""
+    if silent or not sys.stderr.isatty():
+        from vqlso.progress import SILENT
+
+        return SILENT
+    from rich.console import Console
+
+    from pipeline.console import ConsoleProgress
+
+    return ConsoleProgress(Console(stderr=True))

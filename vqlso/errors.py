@@ -55,5 +55,11 @@ class RunFolderError(VqlsoError):
     exit_code = 5
 
 
+class StudyError(VqlsoError):
+    """A study whose runs failed, whose cluster cannot be reached or whose folder is in use."""
+
+    exit_code = 6
+
+
 class MissingExtraError(VqlsoError):
     """An optional package is needed and not installed; the message says how to install it."""

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.report import figures, pictures
-from pipeline.report.digits import Digits, alone
-from pipeline.report.headline import agreement, counted, duration, rows, score_digits, written
+from pipeline.report.digits import Digits
+from pipeline.report.headline import agreement, rows, score_digits
 from pipeline.report.record import Facts, Record, Samples, read
 from pipeline.report.series import (
     calibration,
@@ -26,6 +25,7 @@ from pipeline.report.series import (
     top_k_curves,
     two_scorers,
 )
+from pipeline.report.template import template
 from pipeline.run_folder import RunFolder
 from vqlso.objectives.degree import LEVELS
 
@@ -111,25 +111,10 @@ def write_report(folder: RunFolder) -> Path:
 
 def render(record: Record) -> str:
     """The page's HTML."""
-    environment = Environment(
-        loader=PackageLoader("pipeline.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     digits = _digits(record)
     scorers = record.preparation.get("scorers") or {}
     levels = _levels(scorers)
-    environment.filters.update(
-        score=lambda value: "–" if value is None else digits(value).replace("-", "−"),
-        alone=lambda value: "–" if value is None else alone(value).replace("-", "−"),
-        count=lambda value: written(value, "count"),
-        share=lambda value: written(value, "share"),
-        counted=counted,
-        duration=duration,
-    )
-    return environment.get_template("page.html.j2").render(
+    return template("page.html.j2", digits).render(
         record=record,
         environment=record.environment,
         data=record.preparation.get("data") or {},
