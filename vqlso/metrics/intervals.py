@@ -32,6 +32,9 @@ def mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
             f"A mean over seeds needs values of shape (n,) with n >= 1; got {values.shape}."
         )
     n = len(values)
+    if n > 1 and np.ptp(values) == 0:
+        # Computed, the scatter of equal values can be rounding.
+        return float(values[0]), 0.0
     mean = float(values.mean())
     if n == 1:
         return mean, float("nan")

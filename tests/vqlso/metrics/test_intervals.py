@@ -51,3 +51,7 @@ def test_one_seed_has_no_width() -> None:
 def test_refuses_no_values_and_tables(values: np.ndarray) -> None:
     with pytest.raises(DataError, match="n >= 1"):
         mean_interval(values)
+
+
+def test_equal_values_scatter_by_nothing() -> None:
+    assert mean_interval(np.full(3, 2.0000000953674316)) == (2.0000000953674316, 0.0)
