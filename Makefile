@@ -12,10 +12,10 @@ READY := $(VENV)/.ready
 TEST_WORKERS := -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel clean
+.PHONY: help demo test lint wheel check-gpu bench-trees performance-page clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-zA-Z%-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "ARGS='...' is passed on: make demo ARGS='size=tiny seed=1', make test ARGS='-k journal'"
 
 demo: $(READY) ## run the main job on procedural faces
@@ -32,6 +32,18 @@ lint: $(READY) ## style, types and the layers rule
 
 wheel: $(READY) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
+
+bench-trees: $(READY) ## measure the tree optimiser beside its peers, in an environment with them
+	$(BIN)/python -m benchmarks.trees.compare $(ARGS)
+
+bench-%: $(READY) ## measure one thing beside its peers: make bench-refit, bench-training, ...
+	$(BIN)/python -m benchmarks.$* $(ARGS)
+
+performance-page: $(READY) ## write docs/performance.md from benchmarks/results/
+	$(BIN)/python -m benchmarks.page
+
+check-gpu: $(READY) ## train, query and compare with the CPU on this machine's GPU
+	$(BIN)/python -m benchmarks.gpu_check
 
 clean: ## remove .venv and everything that was built or cached; runs/ stays
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

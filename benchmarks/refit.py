@@ -1,6 +1,7 @@
 """Seconds of a query's refit: `LightGBM` and `GridBoosting` in turn, on the same rows.
 
-    python -m benchmarks.refit --rows 5000,13000,100000 --threads 1,2 --json refit.json
+    make bench-refit
+    make bench-refit ARGS='--rows 5000,13000 --threads 1,2 --instance faces'
 
 Rows are faces coded by k-means (`benchmarks.trees.instances`), "celeba" or the procedural "faces".
 Where more are asked for than there are, rows are drawn again with every twentieth code of another
@@ -10,20 +11,18 @@ face and a little noise on the score; --synthetic draws all codes. Both are labe
 from __future__ import annotations
 
 import argparse
-import json
-import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from pathlib import Path
-from statistics import median
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.options import command_of, frame_options, settings_of, whole_numbers
+from benchmarks.paired import Case, measure
+from benchmarks.recording import Recording
 from benchmarks.trees.instances import Recipe, add_arguments, coded, recipe_of
-from benchmarks.trees.measuring import markdown
 from solvers.surrogates import GridBoosting, LightGBM
 from solvers.trees import TreeEnsemble
 from vqlso.randomness import stream
@@ -46,33 +45,6 @@ class Rows:
     label: str
     codes: NDArray[np.int64]
     scores: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Fits of one number of rows with one number of threads.
-
-    Attributes:
-        label, rows, cells, categories, trees, threads: what was fitted.
-        seconds: of every fit, by surrogate, in the order of measuring.
-        same_trees: how many trees have the same splits in both.
-        load: of the machine before, as `os.getloadavg` has it for a minute.
-    """
-
-    label: str
-    rows: int
-    cells: int
-    categories: int
-    trees: int
-    threads: int
-    seconds: Mapping[str, Sequence[float]]
-    same_trees: int
-    load: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times the median of `GridBoosting` fits into that of `LightGBM`."""
-        return median(self.seconds["lightgbm"]) / median(self.seconds["grid_boosting"])
 
 
 def coded_faces(recipe: Recipe, options: argparse.Namespace) -> Rows:
@@ -109,36 +81,35 @@ def resized(source: Rows, n: int) -> Rows:
     return Rows(f"{source.label}, {n - known} rows drawn again", codes, scores)
 
 
-def compared(rows: Rows, *, threads: int, trees: int, repeats: int) -> Comparison:
-    """Fit both in turn, `repeats` times after one short fit that compiles, and compare trees."""
+def compared(rows: Rows, *, threads: int, trees: int, rounds: int) -> Case:
+    """Fit both in turn, after one short fit each that compiles, and compare their trees."""
     categories = int(rows.codes.max()) + 1
-    load = os.getloadavg()[0]
     makers: dict[str, Callable[[int], Surrogate]] = {
-        "lightgbm": lambda t: LightGBM(categories, trees=t, threads=threads),
-        "grid_boosting": lambda t: GridBoosting(categories, trees=t, threads=threads),
+        "GridBoosting": lambda t: GridBoosting(categories, trees=t, threads=threads),
+        "LightGBM": lambda t: LightGBM(categories, trees=t, threads=threads),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in makers}
     fitted: dict[str, Surrogate] = {}
+
+    def fitting(name: str) -> float:
+        surrogate = makers[name](trees)
+        began = perf_counter()
+        surrogate.fit(rows.codes, rows.scores)
+        taken = perf_counter() - began
+        fitted[name] = surrogate
+        return taken
+
     for make in makers.values():
         make(2).fit(rows.codes[:1000], rows.scores[:1000])
-    for _ in range(repeats):
-        for name, make in makers.items():
-            surrogate = make(trees)
-            began = perf_counter()
-            surrogate.fit(rows.codes, rows.scores)
-            seconds[name].append(perf_counter() - began)
-            fitted[name] = surrogate
-    return Comparison(
-        rows.label,
-        len(rows.codes),
-        rows.codes.shape[1],
-        categories,
-        trees,
-        threads,
-        seconds,
-        same_trees(*(surrogate.ensemble() for surrogate in fitted.values())),
-        load,
+    case = measure(
+        f"{len(rows.codes):,} rows, {threads} thread{'' if threads == 1 else 's'}",
+        {name: partial(fitting, name) for name in makers},
+        rounds=rounds,
+        warmups=0,
+        table=f"{trees} trees",
     )
+    same = same_trees(*(surrogate.ensemble() for surrogate in fitted.values()))
+    facts = {"same trees": f"{same} of {trees}", "data": rows.label}
+    return replace(case, facts=facts)
 
 
 def same_trees(one: TreeEnsemble, other: TreeEnsemble) -> int:
@@ -165,68 +136,33 @@ def _bytes(ensemble: TreeEnsemble, node: int) -> bytes:
     return bytes(ensemble.subsets[ensemble.subset[node]].tobytes()).rstrip(b"\0")
 
 
-def table(comparisons: Sequence[Comparison]) -> str:
-    """Medians and ranges as Markdown."""
-
-    def figures(seconds: Sequence[float]) -> str:
-        return f"{median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})"
-
-    heads = ["data", "rows", "threads", "LightGBM, s", "GridBoosting, s", "ratio", "same trees"]
-    lines = [
-        [
-            each.label,
-            str(each.rows),
-            str(each.threads),
-            figures(each.seconds["lightgbm"]),
-            figures(each.seconds["grid_boosting"]),
-            f"{each.ratio:.1f}",
-            f"{each.same_trees} of {each.trees}",
-        ]
-        for each in comparisons
-    ]
-    return markdown(heads, lines)
-
-
-def _whole_numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
-
-
 def _parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = frame_options(__doc__, rounds=3)
     add_arguments(parser)
     parser.set_defaults(instance="celeba")
     parser.add_argument(
         "--synthetic", action="store_true", help="drawn codes, where there is no CelebA"
     )
-    parser.add_argument("--rows", type=_whole_numbers, default=[5000, 13_000, 100_000])
-    parser.add_argument("--threads", type=_whole_numbers, default=[1])
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--rows", type=whole_numbers, default=[5000, 13_000, 100_000])
+    parser.add_argument("--threads", type=whole_numbers, default=[1, 2])
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure, print a table and write the figures where asked."""
+    """Measure, print and record."""
     options = _parsed()
     if options.synthetic:
         source = synthetic_rows(max(options.rows), options.grid**2, options.codes)
     else:
         source = coded_faces(recipe_of(options), options)
-    comparisons = [
-        compared(resized(source, n), threads=threads, trees=options.trees, repeats=options.repeats)
-        for n in options.rows
-        for threads in options.threads
-    ]
-    print(table(comparisons))
-    if options.json:
-        names = ("lightgbm", "numba", "numpy")
-        record = {
-            "versions": {name: version(name) for name in names},
-            "comparisons": [asdict(each) | {"ratio": each.ratio} for each in comparisons],
-        }
-        options.json.write_text(json.dumps(record, indent=1))
+    settings, packages = settings_of(options), ("lightgbm", "numba", "numpy")
+    with Recording("refit", command_of("refit"), settings, packages, options.results) as recording:
+        for n in options.rows:
+            for threads in options.threads:
+                rows = resized(source, n)
+                recording.add(
+                    compared(rows, threads=threads, trees=options.trees, rounds=options.rounds)
+                )
 
 
 if __name__ == "__main__":

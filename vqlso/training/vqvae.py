@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from vqlso.progress import SILENT, Progress
 from vqlso.randomness import stream, torch_seed
 from vqlso.records import FitReport
 from vqlso.training.fitting import Checkpointing, Fetch, Optimisation, fit
+from vqlso.training.sharding import sharded
 from vqlso.training.weighting import Batches, epochs
 
 COMMITMENT = 0.25
@@ -54,7 +56,9 @@ def vqvae_loss(
 
     The codebook term has no gradient where running means update the codebook.
     """
-    reconstruction, quantized = network(pixels)
+    parts = cast(VQVAENetwork, network)  # perhaps wrapped by Fabric, which passes attributes on
+    with sharded(parts.encoder, parts.decoder):
+        reconstruction, quantized = network(pixels)
     error = F.mse_loss(reconstruction.float(), pixels)
     loss = error + quantized.codebook_loss + COMMITMENT * quantized.commitment_loss
     return loss, {
