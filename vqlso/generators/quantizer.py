@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqlso.errors import ConfigError
+from vqlso.portions import Portion, portion_of
 
 CodebookUpdate = Literal["gradient", "ema"]
 
@@ -91,14 +92,15 @@ class VectorQuantizer(nn.Module):
         """(n, D, h, w) encoder outputs -> their nearest codes, straight through for gradients."""
         n, dimension, height, width = encoded.shape
         flat = encoded.float().permute(0, 2, 3, 1).reshape(-1, dimension)
+        cells = portion_of(n).cut(height * width)
         if self.training and not self.initialised:
-            self._initialise(flat.detach())
+            self._initialise(flat.detach(), cells)
         codes = self.nearest(flat)
         # Looked up before the codebook moves: a code revived at this very step would otherwise
         # hand its rows a vector from elsewhere.
         vectors = self.lookup(codes.view(n, height, width))
         if self.training:
-            self._observe(flat.detach(), codes)
+            self._observe(flat.detach(), codes, cells)
         codebook_loss = F.mse_loss(vectors, encoded.detach().float())
         commitment_loss = F.mse_loss(encoded.float(), vectors.detach())
         through = encoded + (vectors - encoded).detach()
@@ -113,19 +115,19 @@ class VectorQuantizer(nn.Module):
         return F.embedding(codes, self.embedding).permute(0, 3, 1, 2)
 
     @torch.no_grad()
-    def _initialise(self, flat: Tensor) -> None:
-        centres = _kmeans(flat, len(self.embedding))
-        self.embedding.copy_(centres)
+    def _initialise(self, flat: Tensor, cells: Portion) -> None:
+        batch = cells.pick(flat, torch.arange(cells.whole, device=flat.device))
+        self.embedding.copy_(cells.agreed(_kmeans(batch, len(self.embedding))))
         self.initialised.fill_(True)
 
     @torch.no_grad()
-    def _observe(self, flat: Tensor, codes: Tensor) -> None:
+    def _observe(self, flat: Tensor, codes: Tensor, cells: Portion) -> None:
         K = len(self.embedding)
-        counts = torch.bincount(codes, minlength=K).float()
-        sums = torch.zeros_like(self.sums).index_add_(0, codes, flat)
+        counts = cells.sum(torch.bincount(codes, minlength=K).float())
+        sums = cells.sum(torch.zeros_like(self.sums).index_add_(0, codes, flat))
         if not self.usage.any():
             # The running means start from the codes as they are, not from zero.
-            self.usage.fill_(START_SHARE * len(flat) / K)
+            self.usage.fill_(START_SHARE * cells.whole / K)
             self.sums.copy_(self.embedding * self.usage[:, None])
         self.usage.mul_(EMA_DECAY).add_(counts, alpha=1 - EMA_DECAY)
         self.sums.mul_(EMA_DECAY).add_(sums, alpha=1 - EMA_DECAY)
@@ -134,17 +136,17 @@ class VectorQuantizer(nn.Module):
             smoothed = (self.usage + EMA_EPSILON) / (total + K * EMA_EPSILON) * total
             self.embedding.copy_(self.sums / smoothed[:, None])
         if self.settings.revival:
-            self._revive(flat)
+            self._revive(flat, cells)
 
-    def _revive(self, flat: Tensor) -> None:
+    def _revive(self, flat: Tensor, cells: Portion) -> None:
         K = len(self.embedding)
-        dead = self.usage < DEAD_SHARE * len(flat) / K
+        dead = self.usage < DEAD_SHARE * cells.whole / K
         if not dead.any():
             return
         number = int(dead.sum())
-        chosen = flat[torch.randint(len(flat), (number,), device=flat.device)]
+        chosen = cells.pick(flat, torch.randint(cells.whole, (number,), device=flat.device))
         self.embedding[dead] = chosen
-        self.usage[dead] = START_SHARE * len(flat) / K
+        self.usage[dead] = START_SHARE * cells.whole / K
         self.sums[dead] = chosen * self.usage[dead, None]
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqlso.objectives.degree import LEVELS
+from vqlso.portions import BatchNorm2d, Dropout
 
 
 class _ResidualBlock(nn.Module):
@@ -19,9 +20,9 @@ class _ResidualBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.first_norm = nn.BatchNorm2d(outputs)
+        self.first_norm = BatchNorm2d(outputs)
         self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.second_norm = nn.BatchNorm2d(outputs)
+        self.second_norm = BatchNorm2d(outputs)
         self.skip = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ class PlainScorer(nn.Module):
             nn.GELU(),
             nn.AdaptiveMaxPool2d(4),
             nn.Flatten(),
-            nn.Dropout(0.3),
+            Dropout(0.3),
             nn.Linear(96 * 16, 128),
             nn.GELU(),
         )

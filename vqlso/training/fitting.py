@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import io
-import logging
 import math
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vqlso.errors import CheckpointError, ConfigError, TrainingError
 from vqlso.hardware import fabric_precision
-from vqlso.progress import SILENT, Progress
+from vqlso.portions import dividing
+from vqlso.progress import SILENT, Advance, Progress
 from vqlso.records import FitReport
+from vqlso.training.distributed import Team, current_team
 from vqlso.training.weighting import Batches
 
 Decay = Literal["none", "cosine"]
@@ -89,9 +91,13 @@ def fit(
 ) -> FitReport:
     """Train `network` in place, one Adam step a batch, from a fresh optimiser.
 
+    Where torchrun started several processes (vqlso/training/distributed.py), each takes a portion
+    of every batch, and the steps are those of one process but for rounding.
+
     Args:
         network: put into training mode, left in evaluation mode.
-        loss: (network, pixels (n, 3, H, W) in [-1, 1], rows) -> loss and measures.
+        loss: (network, pixels (n, 3, H, W) in [-1, 1], rows) -> loss and measures, which are
+            means over the images. For several processes it must be picklable.
         fetch: rows -> (n, 3, H, W) uint8 images.
         batches: rows of every step, in order; fixes the whole fit together with `seed`.
         seed: of the random numbers that the network draws.
@@ -105,45 +111,27 @@ def fit(
 
     Raises:
         CheckpointError: the saved state is damaged or belongs to another fit.
-        TrainingError: the loss became infinite or NaN.
+        TrainingError: the loss became infinite or NaN, or another process failed.
     """
     started = perf_counter()
-    fabric = _fabric()
-    optimiser = torch.optim.AdamW(
-        network.parameters(),
-        lr=optimisation.learning_rate,
-        weight_decay=optimisation.weight_decay,
-        fused=True,
+    saved = _saved(checkpointing.path) if checkpointing else None
+    steps = _Steps(
+        network,
+        loss,
+        batches,
+        seed,
+        optimisation,
+        checkpointing,
+        saved,
+        description,
+        fabric_precision(),
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network.train()
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        module, wrapped = fabric.setup(network, optimiser)
-        state = _State(network, optimiser, seed, len(batches))
-        done = state.restore(checkpointing.path) if checkpointing else 0
-        with progress.task(description, len(batches)) as advance:
-            advance(done)
-            for step in range(done, len(batches)):
-                for group in optimiser.param_groups:
-                    group["lr"] = optimisation.step_size(step / len(batches))
-                pixels = _pixels(fetch(batches[step]), fabric.device)
-                value, measures = loss(module, pixels, batches[step])
-                if not torch.isfinite(value):
-                    raise TrainingError(
-                        f"{description.capitalize()} diverged: its loss was {value.item()} at step "
-                        f"{step + 1} of {len(batches)}. Lower the learning rate."
-                    )
-                wrapped.zero_grad(set_to_none=True)
-                fabric.backward(value)
-                wrapped.step()
-                if len(batches) - step <= STEPS_REPORTED:
-                    for name, measure in measures.items():
-                        state.recent.setdefault(name, []).append(float(measure))
-                if checkpointing and (step + 1) % checkpointing.every == 0:
-                    state.save(checkpointing.path, step + 1)
-                advance(1)
-    network.eval()
+    team = current_team() if batches else Team()
+    with (
+        team.helping(lambda: steps.announced(fetch)),
+        progress.task(description, len(batches)) as advance,
+    ):
+        state = steps.run(team, fetch, advance)
     return FitReport(
         seconds=perf_counter() - started,
         rows=sum(map(len, batches)),
@@ -151,15 +139,102 @@ def fit(
     )
 
 
-def _fabric() -> Fabric:
-    # Fabric announces its precision at every start, which a loop of retrainings would repeat.
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    return Fabric(accelerator="auto", devices=1, precision=fabric_precision())  # type: ignore[arg-type]
+@dataclass(frozen=True)
+class _Steps:
+    """The steps of a fit, as every process that takes part in it must know them.
+
+    Attributes:
+        saved: what an interrupted fit left; None to begin.
+        precision: as Fabric calls it, the same for all processes.
+        image_shape: (3, H, W), for processes that have no images.
+        others: as in `fit`.
+    """
+
+    network: nn.Module
+    loss: Loss
+    batches: Batches
+    seed: int
+    optimisation: Optimisation
+    checkpointing: Checkpointing | None
+    saved: Any
+    description: str
+    precision: str
+    image_shape: tuple[int, ...] = ()
+
+    def announced(self, fetch: Fetch) -> _Steps:
+        """As other processes are told; the network off the GPU, which is this process's own."""
+        shape = fetch(self.batches[0][:1]).shape[1:]
+        return replace(self, network=copy.deepcopy(self.network).cpu(), image_shape=shape)
+
+    def take_part(self, team: Team) -> None:
+        """Run them without images and without anyone who watches."""
+        self.run(team, None, lambda _steps: None)
+
+    def run(self, team: Team, fetch: Fetch | None, advance: Advance) -> _State:
+        """Train the network.
+
+        Args:
+            team: the processes that do it.
+            fetch: None in a process that is sent its images.
+            advance: told the steps done.
+        """
+        network, steps = self.network, len(self.batches)
+        fabric = team.fabric(self.precision)
+        optimiser = torch.optim.AdamW(
+            network.parameters(),
+            lr=self.optimisation.learning_rate,
+            weight_decay=self.optimisation.weight_decay,
+            fused=True,
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            network.train()
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            module, wrapped = fabric.setup(network, optimiser)
+            state = _State(network, optimiser, self.seed, steps)
+            done = self._restored(state)
+            advance(done)
+            for step in range(done, steps):
+                for group in optimiser.param_groups:
+                    group["lr"] = self.optimisation.step_size(step / steps)
+                rows = self.batches[step]
+                portion = team.portion(len(rows))
+                images = fetch(rows) if fetch else None
+                own = team.divided(images, (len(rows), *self.image_shape), fabric.device)
+                with dividing(portion):
+                    value, measures = self.loss(module, _pixels(own), rows[portion.own])
+                self._require_finite(portion.mean(value.detach()), step)
+                wrapped.zero_grad(set_to_none=True)
+                fabric.backward(value * portion.weight)
+                wrapped.step()
+                if steps - step <= STEPS_REPORTED:
+                    for name, measure in measures.items():
+                        state.recent.setdefault(name, []).append(float(portion.mean(measure)))
+                self._save(state, step + 1, team)
+                advance(1)
+            team.require_agreement(network)
+        network.eval()
+        return state
+
+    def _restored(self, state: _State) -> int:
+        if self.checkpointing is None or self.saved is None:
+            return 0
+        return state.restore(self.saved, self.checkpointing.path)
+
+    def _require_finite(self, value: Tensor, step: int) -> None:
+        if not torch.isfinite(value):
+            raise TrainingError(
+                f"{self.description.capitalize()} diverged: its loss was {value.item()} at step "
+                f"{step + 1} of {len(self.batches)}. Lower the learning rate."
+            )
+
+    def _save(self, state: _State, done: int, team: Team) -> None:
+        if self.checkpointing and team.leads and done % self.checkpointing.every == 0:
+            state.save(self.checkpointing.path, done)
 
 
-def _pixels(images: NDArray[np.uint8], device: torch.device) -> Tensor:
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
-    return tensor.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+def _pixels(images: Tensor) -> Tensor:
+    return images.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
 
 
 @dataclass
@@ -188,7 +263,7 @@ class _State:
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "random": torch.get_rng_state(),
-            "random on GPUs": torch.cuda.get_rng_state_all(),
+            "random on its GPU": torch.cuda.get_rng_state(self._device) if self._on_gpu else None,
             "recent": self.recent,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -199,23 +274,41 @@ class _State:
         temporary.write_bytes(buffer.getvalue())
         os.replace(temporary, path)
 
-    def restore(self, path: Path) -> int:
-        """Take over a saved state, if there is one, and tell how many steps it had done."""
-        if not path.is_file():
-            return 0
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    def restore(self, state: Any, path: Path) -> int:
+        """Take over what `save` wrote to the path, and tell how many steps it had done."""
+        with _continuing(path):
             if state["fit"] != (self.seed, self.steps):
                 raise ValueError("it was saved with another seed or number of steps")
             self.network.load_state_dict(state["network"])
             self.optimiser.load_state_dict(state["optimiser"])
             torch.set_rng_state(state["random"])
-            torch.cuda.set_rng_state_all(state["random on GPUs"])
+            if self._on_gpu and state["random on its GPU"] is not None:
+                torch.cuda.set_rng_state(state["random on its GPU"], self._device)
             self.recent = state["recent"]
             return int(state["done"])
-        except Exception as error:  # a damaged pickle can raise nearly anything
-            reason = (str(error).splitlines() or [""])[0]
-            raise CheckpointError(
-                f"The interrupted training at {path} cannot be continued "
-                f"({type(error).__name__}: {reason}). Delete the file to train from the beginning."
-            ) from error
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self._device.type == "cuda"
+
+
+def _saved(path: Path) -> Any:
+    """What `_State.save` wrote; None if nothing was."""
+    with _continuing(path):
+        return torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else None
+
+
+@contextmanager
+def _continuing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a damaged pickle can raise nearly anything
+        reason = (str(error).splitlines() or [""])[0]
+        raise CheckpointError(
+            f"The interrupted training at {path} cannot be continued "
+            f"({type(error).__name__}: {reason}). Delete the file to train from the beginning."
+        ) from error

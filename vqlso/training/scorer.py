@@ -18,6 +18,7 @@ from vqlso.images import to_unit
 from vqlso.objectives.degree import LEVELS, on_degree_scale
 from vqlso.objectives.degree_classifier import DegreeClassifier, ScorerSettings
 from vqlso.objectives.scorer_networks import ARCHITECTURES
+from vqlso.portions import Portion, portion_of
 from vqlso.progress import SILENT, Progress
 from vqlso.randomness import stream, torch_seed
 from vqlso.training.fitting import Checkpointing, Fetch, Optimisation, fit
@@ -89,16 +90,10 @@ def train_scorer(
         torch.manual_seed(torch_seed(seed, f"{architecture} weights"))
         network = ARCHITECTURES[architecture]()
     targets = level_targets(data.labels, lowest, highest)
-
-    def loss(module: nn.Module, pixels: Tensor, batch: NDArray[np.int64]) -> Losses:
-        target = torch.from_numpy(targets[rows[batch]]).to(pixels.device)
-        value = F.cross_entropy(module(_augment(pixels, training)).float(), target)
-        return value, {"cross_entropy": value.detach()}
-
     fetch: Fetch = lambda batch: data.images[rows[batch]]  # noqa: E731
     fit(
         network,
-        loss,
+        _LevelLoss(targets[rows], training),
         fetch,
         epochs(len(rows), training.epochs, training.batch_size, stream(seed, architecture)),
         seed=torch_seed(seed, f"{architecture} fit"),
@@ -154,6 +149,24 @@ def scorer_quality(
     } | {f"recall_{level}": share for level, share in recall.items()}
 
 
+@dataclass(frozen=True)
+class _LevelLoss:
+    """Cross-entropy of augmented images; no closure, so that other processes can be sent it.
+
+    Attributes:
+        targets: (n, 6) float32 class probabilities.
+        training: how images are augmented.
+    """
+
+    targets: NDArray[np.float32]
+    training: ScorerTraining
+
+    def __call__(self, module: nn.Module, pixels: Tensor, rows: NDArray[np.int64]) -> Losses:
+        target = torch.from_numpy(self.targets[rows]).to(pixels.device)
+        value = F.cross_entropy(module(_augment(pixels, self.training)).float(), target)
+        return value, {"cross_entropy": value.detach()}
+
+
 def _scale(data: ImageSet) -> tuple[float, float]:
     lowest, highest = float(data.labels.min()), float(data.labels.max())
     if on_degree_scale(data.labels):
@@ -173,13 +186,14 @@ def _augment(pixels: Tensor, training: ScorerTraining) -> Tensor:
     alone, both read reconstructions badly although the degree is still there (docs/choices.md).
     """
     n, _, height, width = pixels.shape
-    mirrored = torch.where(_uniform(n, pixels) < 0.5, pixels.flip(3), pixels)
+    portion = portion_of(n)
+    mirrored = torch.where(_uniform(portion, pixels) < 0.5, pixels.flip(3), pixels)
     padded = F.pad(mirrored, (SHIFT,) * 4, mode="replicate")
     down, right = (int(torch.randint(2 * SHIFT + 1, ())) for _ in range(2))
     moved = padded[:, :, down : down + height, right : right + width]
-    lit = moved * (0.9 + 0.2 * _uniform(n, pixels)) + 0.2 * (_uniform(n, pixels) - 0.5)
-    noise = training.noise * _uniform(n, pixels) * torch.randn_like(lit)
-    degraded = torch.lerp(lit, _blurred(lit, training.blur), _uniform(n, pixels)) + noise
+    lit = moved * (0.9 + 0.2 * _uniform(portion, pixels)) + 0.2 * (_uniform(portion, pixels) - 0.5)
+    noise = training.noise * _uniform(portion, pixels) * _normal(portion, lit)
+    degraded = torch.lerp(lit, _blurred(lit, training.blur), _uniform(portion, pixels)) + noise
     return degraded.contiguous(memory_format=torch.channels_last)
 
 
@@ -194,8 +208,17 @@ def _blurred(pixels: Tensor, most: float) -> Tensor:
     return F.conv2d(rows, kernel[:, :, None, :], groups=3)
 
 
-def _uniform(n: int, like: Tensor) -> Tensor:
-    return torch.rand(n, 1, 1, 1, device=like.device)
+def _uniform(portion: Portion, like: Tensor) -> Tensor:
+    return portion.drawn(lambda n: torch.rand(n, 1, 1, 1, device=like.device))
+
+
+def _normal(portion: Portion, like: Tensor) -> Tensor:
+    def draw(n: int) -> Tensor:
+        # torch draws other numbers for another order in memory.
+        empty = torch.empty(n, *like.shape[1:], memory_format=torch.channels_last)
+        return torch.randn_like(empty, device=like.device)
+
+    return portion.drawn(draw)
 
 
 def _calibrated(
