@@ -187,7 +187,7 @@ def table(found: Sequence[Series]) -> dict[str, Any]:
                     WHY.get((series.axis, quantity), ""),
                 ]
             )
-    heads = ["axis", "of", "quantity", "measured", "exponent", "why"]
+    heads = ["axis", "of", "quantity", "measured", "exponent", "expected, since"]
     return titled("Growth", heads, lines)
 
 

@@ -11,12 +11,12 @@ from time import monotonic, sleep
 
 from pipeline.configuration import ExperimentConfig
 from pipeline.experiment import resume, start
-from pipeline.files import write_whole
 from pipeline.preparation import prepare
 from pipeline.run_folder import RunFolder
 from pipeline.shelf import TRAINED_HERE
 from pipeline.threads import threads_of
 from vqlso.errors import RunFolderError, VqlsoError
+from vqlso.files import write_whole
 from vqlso.hardware import limit_threads
 from vqlso.progress import SILENT, Progress
 

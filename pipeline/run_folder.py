@@ -19,10 +19,10 @@ from PIL import Image
 from safetensors import SafetensorError
 from yaml import YAMLError
 
-from pipeline.files import locked, write_whole
 from pipeline.journal import Journal, plain
 from vqlso.contracts import KeepsSurrogate, RetrainableGenerator
 from vqlso.errors import CheckpointError, RunFolderError
+from vqlso.files import locked, write_whole
 
 G = TypeVar("G", bound=RetrainableGenerator)
 

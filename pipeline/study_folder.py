@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.configuration import ExperimentConfig
-from pipeline.files import locked, write_whole
 from pipeline.run_folder import RunFolder
 from pipeline.study import PlannedRun
 from vqlso.errors import RunFolderError, StudyError
+from vqlso.files import locked, write_whole
 
 PLAN = "study.json"
 RUNS = "runs"

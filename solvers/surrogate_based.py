@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.contracts import SavedSurrogate, TreeSurrogate
+from solvers.history import History
 from solvers.trees import Limits, Optimum, maximize
 from solvers.trees.backends import backend as backend_named
 from vqlso.archive import Archive
@@ -99,45 +100,23 @@ class SurrogateSolver:
         self.backend = backend
         self.limits = limits
         self.seed = seed
-        self._version = ""
-        self._next_id = 0
-        self._training_rows = 0
-        self._z: NDArray[np.int64] = np.empty((0, *space.shape), dtype=np.int64)
-        self._y: NDArray[np.float64] = np.empty(0)
+        self._history = History(space)
         self._popularity: NDArray[np.float64] = np.empty((0, 0))
         self._stale = True
 
     def rebase(self, archive: Archive) -> None:
         """Take the archive's codes and scores; the next `ask` fits the surrogate afresh."""
-        self._version = archive.version
-        self._z = self.space.validate(archive.latents(archive.version))
-        self._y = archive.scores
-        self._training_rows = archive.base
-        self._popularity = code_counts(self._z, self.space.categories)
+        self._history.rebase(archive)
+        self._popularity = code_counts(self._history.z, self.space.categories)
         self._stale = True
 
     def tell(self, proposal: Proposal, scores: Scores) -> None:
         """Add the answered points; ids that were never proposed here are welcome.
 
-        The order of the scores does not matter: points are added in that of the proposal.
-
         Raises:
-            SolverError: a score's id is not in the proposal, or its codes are of another version.
+            SolverError: as `History.tell`.
         """
-        if proposal.version != self._version:
-            raise SolverError(
-                f"The told latents belong to generator {proposal.version}, the solver's to "
-                f"{self._version}: call rebase first."
-            )
-        unknown = np.setdiff1d(scores.ids, proposal.ids).tolist()
-        if unknown:
-            raise SolverError(f"Scores were told for ids that the proposal lacks: {unknown}.")
-        value = dict(zip(scores.ids[scores.ok].tolist(), scores.values[scores.ok], strict=True))
-        rows = [row for row, id_ in enumerate(proposal.ids.tolist()) if id_ in value]
-        told = [value[id_] for id_ in proposal.ids[rows].tolist()]
-        self._z = np.concatenate([self._z, self.space.validate(proposal.z[rows])])
-        self._y = np.concatenate([self._y, told])
-        self._next_id = max(self._next_id, int(proposal.ids.max()) + 1)
+        self._history.tell(proposal, scores)
         self._stale = True
 
     def ask(self, n: int) -> Proposal:
@@ -147,23 +126,18 @@ class SurrogateSolver:
             SolverError: there is nothing to fit to yet, or nothing is asked for.
             VerificationError: an engine's claim disagrees with the surrogate.
         """
-        if not self._training_rows:
-            raise SolverError("The solver has no training samples: call rebase first.")
-        if n < 1:
-            raise SolverError(f"{n} proposals were asked for: ask for at least one.")
+        ids = self._history.new_ids(n)
         fit_seconds = self._refit()
-        ids = np.arange(self._next_id, self._next_id + n, dtype=np.int64)
         cells = self.free_cells.choose(self.surrogate)
         parents = np.array([self._draw_reference(int(id_)) for id_ in ids], dtype=np.int64)
-        references = self._z[parents]
+        references = self._history.z[parents]
         maxima = [self._maximise(reference, cells) for reference in references]
         z = np.stack([m.z.reshape(self.space.shape) for m in maxima]).astype(np.int64)
-        self._next_id += n
         return Proposal(
             ids=ids,
             z=z,
             space=self.space.name,
-            version=self._version,
+            version=self._history.version,
             parents=parents,
             predicted=self._verified_predictions(z, maxima),
             acquisition=np.array([maximum.value for maximum in maxima]),
@@ -184,15 +158,15 @@ class SurrogateSolver:
     def _refit(self) -> float:
         if not self._stale:
             return 0.0
-        report = self.surrogate.fit(self._z, self._y)
+        report = self.surrogate.fit(self._history.z, self._history.y)
         self._stale = False
         return report.seconds
 
     def _draw_reference(self, id_: int) -> int:
         rng = stream(self.seed, "reference", id_)
         if self.references == "uniform":
-            return int(rng.integers(self._training_rows))
-        return int(rng.choice(len(self._y), p=rank_weights(self._y)))
+            return int(rng.integers(self._history.training_rows))
+        return int(rng.choice(len(self._history), p=rank_weights(self._history.y)))
 
     def _maximise(self, reference: NDArray[np.int64], cells: NDArray[np.int64]) -> Optimum:
         return maximize(
@@ -209,7 +183,7 @@ class SurrogateSolver:
     ) -> NDArray[np.float64]:
         """What the fitted library itself predicts; nothing the optimiser claims is trusted."""
         predicted = self.surrogate.predict(z)
-        allowed = TOLERANCE * np.ptp(self._y) + ROUNDING * np.abs(predicted)
+        allowed = TOLERANCE * np.ptp(self._history.y) + ROUNDING * np.abs(predicted)
         for value, maximum, most in zip(predicted, maxima, allowed, strict=True):
             if abs(value - maximum.value) > most:
                 raise VerificationError(
@@ -226,8 +200,10 @@ class SurrogateSolver:
         rows, columns = np.divmod(cells, self.space.width)
         controls = references.copy()
         for control, id_ in zip(controls, ids, strict=True):
-            donor = stream(self.seed, "random codes", int(id_)).integers(self._training_rows)
-            control[rows, columns] = self._z[donor][rows, columns]
+            donor = stream(self.seed, "random codes", int(id_)).integers(
+                self._history.training_rows
+            )
+            control[rows, columns] = self._history.z[donor][rows, columns]
         return controls
 
 

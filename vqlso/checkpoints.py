@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from vqlso.errors import CheckpointError, VqlsoError
+from vqlso.files import write_whole
 
 NAMES_SHOWN = 5
 
@@ -31,10 +31,8 @@ def save_checkpoint(path: Path, kind: str, settings: Mapping[str, Any], network:
     state = {
         name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    save_file(state, temporary, {"kind": kind, "settings": json.dumps(dict(settings))})
-    os.replace(temporary, path)
+    header = {"kind": kind, "settings": json.dumps(dict(settings))}
+    write_whole(path, save(state, header))
 
 
 def read_checkpoint(

@@ -14,6 +14,7 @@ from solvers.surrogates.boosting.text import lightgbm_text
 from solvers.surrogates.samples import check_cells, check_measure, checked_codes, checked_samples
 from solvers.trees.ensemble import TreeEnsemble
 from vqlso.errors import SolverError
+from vqlso.files import write_whole
 from vqlso.records import FitReport
 
 MOST_THREADS = 64
@@ -139,16 +140,14 @@ class GridBoosting:
         return np.bincount(forest.cell[there], gain, minlength=self._cells).astype(np.float64)
 
     def save(self, path: Path) -> None:
-        """Write the model as LightGBM text, by a temporary name so that it is never half there."""
+        """Write the model as LightGBM text, whole or not at all."""
         text = lightgbm_text(
             self._fitted(),
             cells=self._cells,
             categories=self._known,
             learning_rate=self.learning_rate,
         )
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, text.encode())
 
     def _fitted(self) -> Forest:
         if self._forest is None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from solvers.surrogates.samples import check_cells, check_measure, checked_codes, checked_samples
 from solvers.trees.ensemble import TreeEnsemble
 from vqlso.errors import SolverError
+from vqlso.files import write_whole
 from vqlso.records import FitReport
 
 
@@ -149,7 +150,7 @@ class LightGBM:
         return np.asarray(importance, dtype=np.float64)
 
     def save(self, path: Path) -> None:
-        """Write the model as LightGBM text, by a temporary name so that it is never half there.
+        """Write the model as LightGBM text, whole or not at all.
 
         LightGBM's text has no base: the leaves of the last tree carry the offset. Added
         there it is rounded once more than in `predict`.
@@ -158,9 +159,7 @@ class LightGBM:
         last = whole.num_trees() - 1
         for tree, leaf, value in _leaves(whole, first=last):
             whole.set_leaf_output(tree, leaf, value + self._offset)
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text(whole.model_to_string(), encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, whole.model_to_string().encode())
 
     def _fitted(self) -> Any:
         if self._booster is None:

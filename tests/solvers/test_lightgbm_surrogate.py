@@ -3,23 +3,17 @@ from dataclasses import replace
 import lightgbm
 import numpy as np
 import pytest
+from coded_scores import K, coded_scores
 
 from solvers.contracts import TreeSurrogate
 from solvers.surrogates import LightGBM
 from solvers.trees import TreeEnsemble, maximize
 from vqlso.errors import SolverError
 
-K = 12
-
 
 @pytest.fixture(scope="module")
 def data():
-    """Grids whose score depends on cells 0, 4 and 5 only."""
-    rng = np.random.default_rng(0)
-    z = rng.integers(0, K, (3000, 2, 3))
-    flat = z.reshape(len(z), -1)
-    y = 3.0 * (flat[:, 0] % 3 == 0) * (flat[:, 4] % 2) + (flat[:, 5] < 4)
-    return z, y + 0.1 * rng.normal(size=len(z))
+    return coded_scores()
 
 
 @pytest.fixture(scope="module")

@@ -68,12 +68,13 @@ def test_memory_layout_does_not_matter(saved: Path, tmp_path: Path) -> None:
 def test_a_file_is_replaced_as_a_whole(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = saved.read_bytes()
 
-    def half_written(state: object, path: Path, header: object) -> None:
-        path.write_bytes(b"half")
+    def half_written(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
         raise OSError("disk full")
 
     with monkeypatch.context() as patched:
-        patched.setattr("vqlso.checkpoints.save_file", half_written)
+        patched.setattr(Path, "write_bytes", half_written)
         with pytest.raises(OSError, match="disk full"):
             save_checkpoint(saved, "toy", {}, network(1))
     assert saved.read_bytes() == before

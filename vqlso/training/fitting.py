@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import io
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vqlso.errors import CheckpointError, ConfigError, TrainingError
+from vqlso.files import write_whole
 from vqlso.hardware import fabric_precision
 from vqlso.portions import dividing
 from vqlso.progress import SILENT, Advance, Progress
@@ -266,13 +266,10 @@ class _State:
             "random on its GPU": torch.cuda.get_rng_state(self._device) if self._on_gpu else None,
             "recent": self.recent,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
         # By way of memory, because torch reports a full disk as an error of its own kind.
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_bytes(buffer.getvalue())
-        os.replace(temporary, path)
+        write_whole(path, buffer.getvalue())
 
     def restore(self, state: Any, path: Path) -> int:
         """Take over what `save` wrote to the path, and tell how many steps it had done."""

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from solvers.trees.tables.factors import Factors
-from solvers.trees.tables.labels import Labels, PairTables, Partition, Sets, split
+from solvers.trees.tables.labels import Labels, PairTables, Sets
 from solvers.trees.tables.terms import Terms
 
 
@@ -40,11 +40,11 @@ class Scopes(NamedTuple):
 
 @njit(cache=True)
 def scopes(
-    terms: Terms, sets: Sets, pairs: PairTables, labels: Labels, narrow: NDArray[np.uint16]
+    terms: Terms, sets: Sets, pairs: PairTables, labels: Labels, numbers: NDArray[np.uint16]
 ) -> Scopes:
     """Group the terms by the cells that they couple, and the labels of each group into classes.
 
-    Pairs within a triple become part of it, which makes the bounds tighter. `narrow` is an empty
+    Pairs within a triple become part of it, which makes the bounds tighter. `numbers` is an empty
     array of the type that numbers classes.
     """
     t = len(labels.n_labels) - 1
@@ -69,7 +69,7 @@ def scopes(
             n_labels += labels.n_labels[cells[last, slot]]
     n_classes = np.ones((count, 3), dtype=np.int64)
     first_class = np.zeros((count, 3), dtype=np.int64)
-    classes = np.zeros(n_labels, dtype=narrow.dtype)
+    classes = np.zeros(n_labels, dtype=numbers.dtype)
     scratch = np.zeros((4, labels.n_labels.max() + 1), dtype=np.int64)
     partition = Partition(scratch[0], scratch[1], scratch[2], scratch[3])
     present = np.empty(n_labels, dtype=np.int64)
@@ -164,6 +164,54 @@ def _set(terms: Terms, m: int, cell: int) -> int:
         if terms.cells[m, slot] == cell:
             return int(terms.sets[m, slot])
     return 0
+
+
+class Partition(NamedTuple):
+    """A cell's labels in classes, and scratch for splitting them.
+
+    Attributes:
+        size: (classes,) int64, how many each class has.
+        inside: how many of them are in a set; 0 between two splits.
+        target: where these go.
+        met: the classes that the set meets.
+    """
+
+    size: NDArray[np.int64]
+    inside: NDArray[np.int64]
+    target: NDArray[np.int64]
+    met: NDArray[np.int64]
+
+
+@njit(cache=True, forceinline=True)
+def split(classes: NDArray[np.uint16], count: int, sets: Sets, row: int, scratch: Partition) -> int:
+    """Tell the members of a set from the others: how many classes there are now.
+
+    Args:
+        classes: (n,), the class of each, below `count`; changed.
+        count: number of classes.
+        sets, row: the set.
+        scratch: whose `size` is that of each class.
+    """
+    # No branches, whose outcome no processor could foresee: one more than is used is written.
+    n_met = 0
+    for z in range(sets.start[row], sets.start[row + 1]):
+        c = classes[sets.listed[z]]
+        scratch.met[n_met] = c
+        n_met += scratch.inside[c] == 0
+        scratch.inside[c] += 1
+    before = count
+    for z in range(n_met):
+        c = scratch.met[z]
+        is_split = 1 if scratch.inside[c] < scratch.size[c] else 0
+        scratch.target[c] = c + is_split * (count - c)
+        scratch.size[count] = scratch.inside[c]
+        scratch.size[c] -= is_split * scratch.inside[c]
+        count += is_split
+        scratch.inside[c] = 0
+    if count > before:
+        for z in range(sets.start[row], sets.start[row + 1]):
+            classes[sets.listed[z]] = scratch.target[classes[sets.listed[z]]]
+    return count
 
 
 @njit(cache=True)

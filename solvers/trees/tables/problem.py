@@ -55,7 +55,7 @@ def stated(
     unary: NDArray[np.float64],
     pairs: PairTables,
     group: NDArray[np.int64],
-    narrow: NDArray[np.uint16],
+    numbers: NDArray[np.uint16],
     may_dominate: bool,
     most_bytes: float,
 ) -> Problem:
@@ -67,7 +67,7 @@ def stated(
         unary: (t + 1, L), what choices contribute beside the trees; overwritten.
         pairs: what pairs of choices contribute; overwritten.
         group: (t + 1, L), choices of equal parts in the constraints.
-        narrow: as `numbering` makes it.
+        numbers: as `numbering` makes it.
         may_dominate: whether labels may go that only match better ones: not for the k best.
         most_bytes: that the tables may take.
     """
@@ -77,7 +77,7 @@ def stated(
     labels = all_labels(free.n_choices, unary.shape[1])
     if may_dominate:
         labels, sets = merged(unary, sets, pairs, free.n_choices, group)
-    scope = scopes(terms, sets, pairs, labels, narrow)
+    scope = scopes(terms, sets, pairs, labels, numbers)
     taken = _bytes(scope, terms, sets)
     is_too_large = taken > most_bytes
     if is_too_large:

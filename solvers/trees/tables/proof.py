@@ -87,14 +87,14 @@ def find_points(factors: Factors, rows: Rows, pool: Pool, labels: NDArray[np.int
     if reached > -np.inf:
         insert(pool, reached, labels)
         if len(pool.values) > 1:
-            _add_neighbours(factors, rows, pool, labels.copy(), reached)
+            _add_neighbours(factors, rows, pool, labels, reached)
 
 
 @njit(cache=True)
 def _add_neighbours(
     factors: Factors, rows: Rows, pool: Pool, labels: NDArray[np.int64], reached: float
 ) -> None:
-    """Insert the points that differ from this one in a single cell."""
+    """Insert the points that differ from this one in a single cell; `labels` ends as it began."""
     cost = np.empty(factors.unary.shape[1])
     sums = activity(factors, rows, labels)
     for cell in range(len(labels) - 1):

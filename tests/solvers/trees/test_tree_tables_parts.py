@@ -12,10 +12,11 @@ from random_ensembles import mixed_ensemble, neighbourhood, random_ensemble
 from solvers.trees import LinearTerm, PairTerm
 from solvers.trees.backends.tables import TablesBackend
 from solvers.trees.instance import Instance
+from solvers.trees.tables.building import Partition, split
 from solvers.trees.tables.dual import prune, sweep, upper_bound
 from solvers.trees.tables.elimination import eliminate
 from solvers.trees.tables.factors import Factors, classes_of, entry, value
-from solvers.trees.tables.labels import Partition, listed, merged, split
+from solvers.trees.tables.labels import listed, merged
 from solvers.trees.tables.problem import numbering, stated
 from solvers.trees.tables.rows import Rows, activity, holds
 from solvers.trees.tables.search import Pool, _remainder, plant, search
