@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.configuration import ExperimentConfig, nearest
-from pipeline.parts import build_retrainer, build_solver
+from pipeline.generators import GENERATORS
+from pipeline.parts import RETRAINERS, build_retrainer, build_solver
 from pipeline.scorers import OBJECTIVES
 from pipeline.sources import SOURCES
 from vqlso.errors import ConfigError, LatentSpaceError, SolverError
-from vqlso.generators.vqvae import DOWNSAMPLING
-from vqlso.spaces import CodeGrid
 
 AT_LEAST: dict[str, float] = {
     "seed": 0,
     "queries": 1,
     "batch": 1,
     "threads": 1,
-    "data.size": DOWNSAMPLING,
+    "data.size": 1,
     "data.seed": 0,
     "data.max_bad_share": 0,
     "data.limit": 1,
@@ -28,6 +27,7 @@ AT_LEAST: dict[str, float] = {
     "generator.categories": 2,
     "generator.dimension": 1,
     "generator.residual_blocks": 0,
+    "generator.samples": 1,
     "generator.epochs": 1,
     "generator.batch_size": 1,
     "generator.seed": 0,
@@ -37,7 +37,14 @@ AT_LEAST: dict[str, float] = {
     "surrogate.depth": 1,
     "surrogate.leaves": 2,
     "surrogate.min_samples_leaf": 1,
+    "surrogate.inducing": 1,
+    "surrogate.epochs": 1,
+    "surrogate.batch_size": 1,
     "solver.t": 1,
+    "solver.density": 0,
+    "solver.samples": 1,
+    "solver.successes": 1,
+    "solver.min_distance": 0,
     "solver.node_limit": 0,
     "retrainer.every": 1,
     "retrainer.initial_epochs": 0,
@@ -59,7 +66,7 @@ ABOVE_ZERO = (
 CHOICES: dict[str, tuple[str, ...]] = {
     "data.kind": tuple(SOURCES),
     "data.crop": ("centre", "detector"),
-    "generator.kind": ("vqvae",),
+    "generator.kind": tuple(GENERATORS),
     "generator.codebook.update": ("gradient", "ema"),
     "generator.decay": ("none", "cosine"),
     "objective.kind": tuple(OBJECTIVES),
@@ -109,12 +116,13 @@ def check(config: ExperimentConfig) -> None:
 
 
 def _check_data(config: ExperimentConfig) -> None:
-    size = config.data.size
-    if size % DOWNSAMPLING:
-        below = size // DOWNSAMPLING * DOWNSAMPLING
+    size, multiple = config.data.size, GENERATORS[config.generator.kind].multiple
+    if size % multiple:
+        above = -(-size // multiple) * multiple
+        choices = f"{above - multiple} or {above}" if above > multiple else str(above)
         raise ConfigError(
-            f"data.size={size} is not a multiple of {DOWNSAMPLING}, and the VQ-VAE halves its "
-            f"images three times. Choose {below} or {below + DOWNSAMPLING}."
+            f"data.size={size} is not a multiple of {multiple}, as the images of "
+            f"generator={config.generator.kind} must be. Choose {choices}."
         )
     if config.data.kind == "faces" and config.data.count < 1:
         raise ConfigError(f"data.count must be at least 1, got {config.data.count}.")
@@ -132,13 +140,18 @@ def _check_paths(config: ExperimentConfig) -> None:
 
 
 def _check_search(config: ExperimentConfig) -> None:
-    """Let the parts themselves say whether they can be built for such a code grid."""
-    side = config.data.size // DOWNSAMPLING
+    """Let the parts themselves say whether they can be built for such a latent space."""
+    generator = GENERATORS[config.generator.kind]
     try:
-        build_solver(config, CodeGrid(config.generator.categories, side, side), threads=1)
+        build_solver(config, generator.space(config), threads=1)
     except (SolverError, LatentSpaceError) as error:
         raise ConfigError(str(error)) from error
     build_retrainer(config)
+    if RETRAINERS[config.retrainer.kind].retrains and not generator.encodes:
+        raise ConfigError(
+            f"retrainer={config.retrainer.kind} needs a generator that encodes images, which "
+            f"generator={config.generator.kind} does not: add retrainer=none."
+        )
 
 
 def _value(config: ExperimentConfig, key: str) -> Any:

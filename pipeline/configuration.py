@@ -64,10 +64,11 @@ class CodebookConfig:
 
 @dataclass
 class GeneratorConfig:
-    """The VQ-VAE and its training; see `VQVAESettings` and `VQVAETraining`.
+    """The generator and its training; see `VQVAESettings` and `VQVAETraining`.
 
     Attributes:
         checkpoint: weights to use instead of training.
+        samples: latents that a search starts from where the generator cannot encode images.
         seed: of the training.
     """
 
@@ -82,6 +83,7 @@ class GeneratorConfig:
     learning_rate: float = 1e-3
     decay: str = "none"
     checkpoint: str | None = None
+    samples: int = 2000
     seed: int = 0
 
 
@@ -108,7 +110,15 @@ class ObjectiveConfig:
 
 @dataclass
 class SurrogateConfig:
-    """Boosted trees on codes (paper 003, appendix A.1)."""
+    """Boosted trees on codes (paper 003, appendix A.1), or a model with an uncertainty.
+
+    Attributes:
+        trees, depth, leaves, min_samples_leaf: of trees.
+        hidden: units of each layer of DNGO's network.
+        inducing: points of the sparse Gaussian process.
+        epochs, batch_size: of DNGO and of the Gaussian process.
+        learning_rate: of whatever learns by steps.
+    """
 
     kind: str = "lightgbm"
     trees: int = 800
@@ -116,13 +126,18 @@ class SurrogateConfig:
     leaves: int = 5
     min_samples_leaf: int = 20
     learning_rate: float = 0.03
+    hidden: list[int] = field(default_factory=lambda: [50, 50, 50])
+    inducing: int = 500
+    epochs: int = 50
+    batch_size: int = 10
 
 
 @dataclass
 class SolverConfig:
-    """Surrogate-based search; see `solvers.surrogate_based`.
+    """The search; each solver reads what concerns it.
 
     Attributes:
+        kind: one of `vqlso list`.
         t: free cells.
         importance: "gain" or "split".
         cells: row-major indices to free instead of the most important.
@@ -130,6 +145,10 @@ class SolverConfig:
         backend: the engine.
         node_limit: of one solve; without one every solve is proven optimal.
         time_limit: seconds of one solve; makes runs unrepeatable.
+        density: share of the training latents that the bound on their density leaves outside.
+        samples: latents drawn as starting points for each proposal.
+        successes: local searches for each proposal.
+        min_distance: between two latents of one proposal.
     """
 
     kind: str = "surrogate_based"
@@ -140,6 +159,10 @@ class SolverConfig:
     backend: str = "auto"
     node_limit: int | None = None
     time_limit: float | None = None
+    density: float = 0.05
+    samples: int = 100_000
+    successes: int = 10
+    min_distance: float = 0.01
 
 
 @dataclass

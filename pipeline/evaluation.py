@@ -22,6 +22,7 @@ from vqlso.metrics.top_k import top_k_curve
 from vqlso.objectives.degree_classifier import DegreeClassifier
 from vqlso.randomness import stream
 from vqlso.records import ScoreStatus, SolveStatus
+from vqlso.spaces import CodeGrid
 
 BEST_SHOWN = 30
 
@@ -60,7 +61,9 @@ def evaluate(
     novel = np.array([event["novel"] for event in events], dtype=bool)
     counted = np.where(novel, scores, np.nan)
     images = _pictures(folder, events, "query", start)
-    references = _pictures(folder, events, "reference", start)
+    # A solver that changes nothing, but makes its latents anew, has no references.
+    derived = all("reference" in event["controls"] for event in events)
+    references = _pictures(folder, events if derived else [], "reference", start)
     judged, reference_judged = _judged(start.judge, images), _judged(start.judge, references)
     distances = _distances(start, images, references, seed, config)
     # NaN, which does not count, is sorted to the end.
@@ -69,26 +72,22 @@ def evaluate(
         "evaluation.npz",
         best_ids=np.array([events[row]["id"] for row in best], dtype=np.int64),
         best_images=images[best],
-        best_references=references[best],
+        best_references=references[best] if derived else references,
         best_scores=scores[best],
         best_judged=judged[best] if len(judged) else judged,
         query_judged=judged,
         reference_judged=reference_judged,
-        codes_before=_usage(start.codes),
-        codes_after=_usage(archive.latents(archive.version)),
-        mean_face=start.data.images[start.training[:500]].mean(axis=0).astype(np.uint8),
-        grid=np.array(start.generator.space.shape),
+        **_codebook(start, archive),
     )
     return {
         "queries": len(everything),
+        "latents": start.generator.space.name,
         **_figures(counted, scores),
         "train_best": float(start.data.labels[start.training].max()),
         "train_best_reconstructed": float(archive.scores[: archive.base].max()),
         "reference_mean": _mean([event["controls"].get("reference") for event in events]),
         "random_codes_mean": _mean([event["controls"].get("random_codes") for event in events]),
-        "proven_optimal": _mean(
-            [float(event["status"] == SolveStatus.OPTIMAL) for event in everything]
-        ),
+        "proven_optimal": _proven(everything),
         **distances,
         "judge": _judge_figures(start, judged, reference_judged, novel),
         "failures": len(everything) - len(events),
@@ -143,7 +142,9 @@ def _distances(
     target = features(network, start.data.images[np.sort(chosen)])
     return {
         "frechet": frechet_distance(features(network, images), target),
-        "frechet_references": frechet_distance(features(network, references), target),
+        "frechet_references": (
+            frechet_distance(features(network, references), target) if len(references) > 1 else None
+        ),
         "frechet_network": network.name,
     }
 
@@ -160,8 +161,23 @@ def _judged(judge: DegreeClassifier | None, images: NDArray[np.uint8]) -> NDArra
     return judge(to_unit(images)) if judge and len(images) else np.empty(0)
 
 
-def _usage(codes: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.bincount(codes.ravel())
+def _codebook(start: Preparation, archive: Archive) -> dict[str, NDArray[Any]]:
+    """What the report shows of a grid of codes: their use, and where the cells lie."""
+    if not isinstance(start.generator.space, CodeGrid):
+        return {}
+    return {
+        "codes_before": np.bincount(start.latents.ravel()),
+        "codes_after": np.bincount(archive.latents(archive.version).ravel()),
+        "mean_face": start.data.images[start.training[:500]].mean(axis=0).astype(np.uint8),
+        "grid": np.array(start.generator.space.shape),
+    }
+
+
+def _proven(events: list[Event]) -> float | None:
+    """The share of proven queries; None where the solver claims no bounds at all."""
+    claims = [event["status"] for event in events if event["status"] != SolveStatus.UNPROVEN]
+    proofs = claims.count(SolveStatus.OPTIMAL)
+    return proofs / len(events) if claims else None
 
 
 def _mean(values: list[Any]) -> float | None:

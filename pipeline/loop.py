@@ -16,11 +16,20 @@ from pipeline.retraining import NoRetraining
 from pipeline.run_folder import RunFolder
 from pipeline.shift import Settled, ShiftMonitor
 from vqlso.archive import Archive
-from vqlso.contracts import KeepsSurrogate, Problem, RetrainableGenerator, Retrainer, Solver
-from vqlso.errors import ObjectiveError, RunFolderError
+from vqlso.contracts import (
+    EncodingGenerator,
+    Generator,
+    KeepsSurrogate,
+    Problem,
+    RetrainableGenerator,
+    Retrainer,
+    Solver,
+)
+from vqlso.errors import ConfigError, ObjectiveError, RunFolderError
 from vqlso.images import to_unit
 from vqlso.progress import SILENT, Progress
 from vqlso.records import Context, Proposal, Scores
+from vqlso.spaces import CodeGrid
 
 SAMPLES_SHOWN = 16
 
@@ -64,7 +73,7 @@ class Loop:
         self,
         *,
         problem: Problem,
-        generator: RetrainableGenerator,
+        generator: Generator,
         archive: Archive,
         solver: Solver,
         folder: RunFolder,
@@ -147,8 +156,8 @@ class Loop:
                 | {
                     "round": self.round,
                     "novel": _novel(proposal.z[row], known, proposal.z[:row]),
-                    "reencoded_cells": self._reencoded_cells(image, proposal.z[row]),
                 }
+                | self._reencoded(image, proposal.z[row])
             )
         times = proposal.details.get("seconds", {}) | {"score": seconds}
         share = {stage: value / len(proposal) for stage, value in times.items()}
@@ -165,10 +174,11 @@ class Loop:
         """One retraining: a new generator, the archive re-encoded, the solver rebased."""
         started = perf_counter()
         generator, report = self.retrainer.retrain(
-            self.generator, self.archive, seed=self.seed, round_=self.round + 1
+            self._retrainable, self.archive, seed=self.seed, round_=self.round + 1
         )
         self._move_to(generator)
         self._keep_proposals()
+        self.folder.keep_generator(generator, self.round + 1)
         self._open_round(generator, report.measures, perf_counter() - started)
 
     def restore(self) -> None:
@@ -191,7 +201,7 @@ class Loop:
         # their images until these are encoded anew.
         self._replay(earlier, self.archive.version)
         if self.round > 0:
-            self._move_to(self.folder.kept_generator(type(self.generator), self.round))
+            self._move_to(self.folder.kept_generator(type(self._retrainable), self.round))
         if rounds[-1]["version"] != self.generator.version:
             raise RunFolderError(
                 f"{self.folder.path} was run with generator {rounds[-1]['version']}, but "
@@ -215,12 +225,10 @@ class Loop:
         self.solver.rebase(self.archive)
 
     def _open_round(
-        self, generator: RetrainableGenerator, measures: Mapping[str, float], seconds: float
+        self, generator: Generator, measures: Mapping[str, float], seconds: float
     ) -> None:
-        """Keep the generator, measure its distribution, and let the round count."""
+        """Measure the generator's distribution, and let the round count."""
         round_ = self.round + 1
-        if round_ > 0:
-            self.folder.keep_generator(generator, round_)
         started = perf_counter()
         shift = self._observe(round_)
         self.folder.journal.append(
@@ -281,9 +289,23 @@ class Loop:
         for role, images in scores.control_images.items():
             self.folder.write_image(id_, images[answer], role)
 
-    def _reencoded_cells(self, image: NDArray[np.uint8], z: NDArray[np.int64]) -> int:
-        """How many cells encode(decode(z)) would change: the two need not agree."""
-        return int((self.generator.encode(to_unit(image[None]))[0] != z).sum())
+    def _reencoded(self, image: NDArray[np.uint8], z: NDArray[Any]) -> dict[str, float]:
+        """How far encode(decode(z)) is from z, in cells or in length: the two need not agree."""
+        if not isinstance(self.generator, EncodingGenerator):
+            return {}
+        again = self.generator.encode(to_unit(image[None]))[0]
+        if isinstance(self.generator.space, CodeGrid):
+            return {"reencoded_cells": int((again != z).sum())}
+        return {"reencoded_distance": float(np.linalg.norm(again - z))}
+
+    @property
+    def _retrainable(self) -> RetrainableGenerator:
+        if not isinstance(self.generator, RetrainableGenerator):
+            raise ConfigError(
+                f"A {type(self.generator).__name__} has no encoder, without which the archive's "
+                "latents are lost at the first retraining: use retrainer=none."
+            )
+        return self.generator
 
     def _replay(self, events: list[Event], version: str) -> None:
         """Absorb what journalled queries told of, as latents of this generator version."""
@@ -305,7 +327,7 @@ def _answers(proposal: Proposal, scores: Scores) -> NDArray[np.int64]:
     return np.array([rows[int(id_)] for id_ in proposal.ids], dtype=np.int64)
 
 
-def _novel(z: NDArray[np.int64], *known: NDArray[np.int64]) -> bool:
+def _novel(z: NDArray[Any], *known: NDArray[Any]) -> bool:
     """Whether a latent is among none of the known ones."""
     axes = tuple(range(1, 1 + z.ndim))
     return not any((latents == z).all(axis=axes).any() for latents in known)

@@ -47,7 +47,7 @@ def replayed(
     ids = np.array([event["id"] for event in events], dtype=np.int64)
     proposal = Proposal(
         ids=ids,
-        z=np.array([event["z"] for event in events], dtype=np.int64),
+        z=np.array([event["z"] for event in events]),
         space=events[0]["space"],
         version=version,
         parents=np.array([event["parent"] for event in events], dtype=np.int64),
@@ -70,15 +70,16 @@ def proposal_arrays(events: Sequence[Event]) -> dict[str, NDArray[Any]]:
     """What n journalled queries proposed, as arrays for one file.
 
     Returns:
-        (n,) ids and parents, (n, *shape) latents z, int64; (n,) predicted, acquisition, bound and
+        (n,) ids and parents, int64; (n, *shape) latents z; (n,) predicted, acquisition, bound and
         score, float64 with NaN where there is none.
     """
     whole = {
         name: np.array([event[key] for event in events], dtype=np.int64)
-        for name, key in (("ids", "id"), ("z", "z"), ("parents", "parent"))
+        for name, key in (("ids", "id"), ("parents", "parent"))
     }
+    latents = {"z": np.array([event["z"] for event in events])}
     names = ("predicted", "acquisition", "bound", "score")
-    return whole | {name: _column(events, name) for name in names}
+    return whole | latents | {name: _column(events, name) for name in names}
 
 
 def _column(events: Sequence[Event], name: str) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 from vqlso.archive import Archive
 from vqlso.contracts import RetrainableGenerator
 from vqlso.errors import ConfigError
+from vqlso.generators.vae import VAE
 from vqlso.generators.vqvae import VQVAE
 from vqlso.progress import SILENT, Progress
 from vqlso.randomness import stream, torch_seed
 from vqlso.records import FitReport
 from vqlso.training.fitting import Optimisation
+from vqlso.training.vae import finetune_vae
 from vqlso.training.vqvae import finetune_vqvae
 from vqlso.training.weighting import rank_weights, weighted_draws
 
@@ -62,17 +65,12 @@ class WeightedRetraining:
 
     def retrain(
         self, generator: RetrainableGenerator, archive: Archive, *, seed: int, round_: int
-    ) -> tuple[VQVAE, FitReport]:
+    ) -> tuple[RetrainableGenerator, FitReport]:
         """A fine-tuned copy of the generator.
 
         Raises:
             ConfigError: the generator is not one that can be fine-tuned.
         """
-        if not isinstance(generator, VQVAE):
-            raise ConfigError(
-                f"Weighted retraining fine-tunes a VQ-VAE, not a {type(generator).__name__}: "
-                "use retrainer=none."
-            )
         share = self.initial_epochs if round_ == 1 else self.epochs
         batches = weighted_draws(
             self.weights(archive),
@@ -80,13 +78,18 @@ class WeightedRetraining:
             self.batch_size,
             stream(seed, "retraining batches", round_),
         )
-        return finetune_vqvae(
-            generator,
-            archive.images,
-            batches,
-            seed=torch_seed(seed, "retraining", round_),
-            optimisation=self.optimisation,
-            progress=self.progress,
+        further: dict[str, Any] = {
+            "seed": torch_seed(seed, "retraining", round_),
+            "optimisation": self.optimisation,
+            "progress": self.progress,
+        }
+        if isinstance(generator, VQVAE):
+            return finetune_vqvae(generator, archive.images, batches, **further)
+        if isinstance(generator, VAE):
+            return finetune_vae(generator, archive.images, batches, **further)
+        raise ConfigError(
+            f"Weighted retraining fine-tunes a VQ-VAE or a VAE, not a {type(generator).__name__}: "
+            "use retrainer=none."
         )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scoring import scores_of
 from vqlso.archive import Archive
-from vqlso.contracts import Objective, RetrainableGenerator
+from vqlso.contracts import EncodingGenerator, Generator, Objective
 from vqlso.generators.code_prior import CodePrior
+from vqlso.generators.latent_density import LatentDensity
 from vqlso.images import to_bytes, to_unit
 from vqlso.randomness import stream
+from vqlso.spaces import CodeGrid
 
 
 @dataclass(frozen=True)
@@ -45,17 +48,18 @@ class Samples:
 
 @dataclass(frozen=True)
 class ShiftMonitor:
-    """Fits a prior to the codes as the generator's training sees them, samples and scores it.
+    """Fits a prior to the latents as the generator's training sees them, samples and scores it.
 
     The prior is fitted with the retraining weights, because the generator's distribution after
-    weighted retraining is the weighted one. Its samples are measured only: they are neither
-    queries nor archive.
+    weighted retraining is the weighted one. A generator without an encoder has its own
+    distribution of latents instead. The samples are measured only: they are neither queries nor
+    archive.
 
     Attributes:
         objective: the queried scorer.
         judge: the second scorer, if there is one.
         samples: images a round.
-        components: mixture components of the prior.
+        components: mixture components of a prior over codes.
         seed: of fit and samples.
     """
 
@@ -67,26 +71,41 @@ class ShiftMonitor:
 
     def observe(
         self,
-        generator: RetrainableGenerator,
+        generator: Generator,
         archive: Archive,
         weights: NDArray[np.float64],
         round_: int,
     ) -> Samples:
         """Samples of the generator's distribution after `round_` retrainings."""
-        rng = stream(self.seed, "shift", round_)
-        space = generator.spaces["codes"]
-        prior = CodePrior.fit(
-            archive.latents(generator.version),
-            weights,
-            categories=space.categories,  # type: ignore[attr-defined]
-            components=self.components,
-            rng=rng,
-        )
-        images = to_bytes(generator.decode(prior.sample(self.samples, rng), "codes"))
+        z = self._drawn(generator, archive, weights, stream(self.seed, "shift", round_))
+        images = to_bytes(generator.decode(z, generator.space.name))
         degrees, _ = scores_of(self.objective, to_unit(images))
         scored = np.isfinite(degrees)
         judged = self.judge(to_unit(images[scored])) if self.judge else np.empty(0)
         return Samples(images[scored], degrees[scored], judged)
+
+    def _drawn(
+        self,
+        generator: Generator,
+        archive: Archive,
+        weights: NDArray[np.float64],
+        rng: np.random.Generator,
+    ) -> NDArray[Any]:
+        """(samples, *space.shape) latents of the generator's own distribution."""
+        space = generator.space
+        if not isinstance(generator, EncodingGenerator):
+            return space.sample(self.samples, rng)
+        latents = archive.latents(generator.version)
+        if isinstance(space, CodeGrid):
+            prior = CodePrior.fit(
+                latents,
+                weights,
+                categories=space.categories,
+                components=self.components,
+                rng=rng,
+            )
+            return prior.sample(self.samples, rng)
+        return LatentDensity.fit(latents, weights, rng=rng).sample(self.samples, rng)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ Rows 0..base-1 are the restricted training set; every queried image is appended 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from vqlso.contracts import EncodingGenerator
 
-Encode = Callable[[NDArray[np.uint8]], NDArray[np.int64]]
+Encode = Callable[[NDArray[np.uint8]], NDArray[Any]]
 
 
 class Archive:
@@ -40,7 +40,7 @@ class Archive:
         self,
         images: NDArray[np.uint8],
         scores: NDArray[np.float64],
-        latents: NDArray[np.int64],
+        latents: NDArray[Any],
         version: str,
     ) -> None:
         _require_one_of_each(images, scores, latents)
@@ -66,13 +66,13 @@ class Archive:
             objective: (m, 3, H, W) float tensor in [0, 1] -> (m,) scores.
             chunk: images at once.
         """
-        codes, scores = [], []
+        latents, scores = [], []
         for start in range(0, len(images), chunk):
             z = generator.encode(to_unit(images[start : start + chunk]))
-            decoded = to_bytes(generator.decode(z, "codes"))
-            codes.append(z)
+            decoded = to_bytes(generator.decode(z, generator.space.name))
+            latents.append(z)
             scores.append(np.asarray(objective(to_unit(decoded)), dtype=np.float64))
-        return cls(images, np.concatenate(scores), np.concatenate(codes), generator.version)
+        return cls(images, np.concatenate(scores), np.concatenate(latents), generator.version)
 
     def __len__(self) -> int:
         return len(self._scores)
@@ -92,7 +92,7 @@ class Archive:
         """(len,) float64."""
         return np.array(self._scores, dtype=np.float64)
 
-    def latents(self, version: str) -> NDArray[np.int64]:
+    def latents(self, version: str) -> NDArray[Any]:
         """(len, *shape) latents under the generator of this version.
 
         Raises:
@@ -117,7 +117,7 @@ class Archive:
         self,
         images: NDArray[np.uint8],
         scores: NDArray[np.float64],
-        latents: NDArray[np.int64],
+        latents: NDArray[Any],
         version: str,
     ) -> None:
         """Append n queried images with the latents they were decoded from.
@@ -152,7 +152,7 @@ class Archive:
 
 
 def _require_one_of_each(
-    images: NDArray[np.uint8], scores: NDArray[np.float64], latents: NDArray[np.int64]
+    images: NDArray[np.uint8], scores: NDArray[np.float64], latents: NDArray[Any]
 ) -> None:
     if not len(images) == len(scores) == len(latents):
         raise ValueError(

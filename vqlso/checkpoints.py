@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,19 +49,7 @@ def read_checkpoint(
         CheckpointError: no such file, not safetensors, another kind of network, or settings
             that cannot be understood.
     """
-    if not path.is_file():
-        raise CheckpointError(
-            f"There is no checkpoint at {path}. Give the path of a .safetensors file of a {kind}."
-        )
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path} is not a readable safetensors file ({error}): it is damaged or was cut off. "
-            "Copy or train it again."
-        ) from error
+    header, state = _read(path, f" of a {kind}")
     if header.get("kind") != kind:
         raise CheckpointError(
             f"{path} holds a network of kind '{header.get('kind', 'unknown')}', "
@@ -74,6 +62,15 @@ def read_checkpoint(
             f"The settings in {path} cannot be understood ({type(error).__name__}: {error}): it "
             "was written by another version of the program. Train the network again."
         ) from error
+
+
+def kind_of(path: Path) -> str:
+    """The architecture's name in a checkpoint's header; "unknown" where it has none.
+
+    Raises:
+        CheckpointError: no such file, or not safetensors.
+    """
+    return _read(path, "", names=())[0].get("kind", "unknown")
 
 
 def load_state(
@@ -104,6 +101,25 @@ def load_state(
             "Give the path of a checkpoint of exactly this architecture."
         )
     network.load_state_dict(dict(state), assign=assign)
+
+
+def _read(
+    path: Path, whose: str, names: Sequence[str] | None = None
+) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The header, and the named tensors or all of them."""
+    if not path.is_file():
+        raise CheckpointError(
+            f"There is no checkpoint at {path}. Give the path of a .safetensors file{whose}."
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            wanted = file.keys() if names is None else names
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in wanted}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file ({error}): it is damaged or was cut off. "
+            "Copy or train it again."
+        ) from error
 
 
 def _mismatches(expected: Mapping[str, Tensor], found: Mapping[str, Any]) -> list[str]:

@@ -49,6 +49,10 @@ class Generator(Protocol):
         """The latent spaces it decodes from, by name."""
 
     @property
+    def space(self) -> LatentSpace:
+        """The one that is searched unless another is named, and that images are encoded into."""
+
+    @property
     def version(self) -> str:
         """Changes whenever the weights change."""
 
@@ -65,7 +69,7 @@ class EncodingGenerator(Generator, Protocol):
     """A generator that also maps images to latents (VQ-VAE, VAE; not a GAN)."""
 
     def encode(self, images: Tensor) -> NDArray[Any]:
-        """(n, 3, H, W) float in [0, 1] -> (n, *shape) latents."""
+        """(n, 3, H, W) float in [0, 1] -> (n, *space.shape) latents."""
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,16 +35,18 @@ class ImageScore:
     Attributes:
         generator: decodes latents.
         objective: scores images; an `Objective`, or any function of the same form.
-        space_name: which of the generator's latent spaces is searched.
+        space_name: which of the generator's latent spaces is searched; None for its own choice.
     """
 
     generator: Generator
     objective: Callable[[Tensor], NDArray[np.float64]]
-    space_name: str = "codes"
+    space_name: str | None = None
 
     @property
     def space(self) -> LatentSpace:
         """The latent space that is searched."""
+        if self.space_name is None:
+            return self.generator.space
         return self.generator.spaces[self.space_name]
 
     def moved_to(self, generator: Generator) -> ImageScore:
@@ -57,10 +60,10 @@ class ImageScore:
             LatentSpaceError: the latents belong to another generator version or space.
             DataError: the objective takes images of another size than the generator's.
         """
-        if proposal.space != self.space_name:
+        if proposal.space != self.space.name:
             raise LatentSpaceError(
                 f"The proposal's latents are of space '{proposal.space}', but "
-                f"'{self.space_name}' is searched."
+                f"'{self.space.name}' is searched."
             )
         if proposal.version != self.generator.version:
             raise LatentSpaceError(
@@ -83,8 +86,8 @@ class ImageScore:
             control_images=controls,
         )
 
-    def _decode(self, z: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return to_bytes(self.generator.decode(z, self.space_name))
+    def _decode(self, z: NDArray[Any]) -> NDArray[np.uint8]:
+        return to_bytes(self.generator.decode(z, self.space.name))
 
     def _score_each(self, images: Tensor) -> tuple[NDArray[np.float64], tuple[str, ...]]:
         """One image a call: an image that the black box cannot score takes no other with it."""

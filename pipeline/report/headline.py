@@ -76,7 +76,7 @@ _ROWS: tuple[tuple[str, str, Kind, str], ...] = (
         "reference_mean",
         "Mean of their references",
         "score",
-        "The average score of the training images that the queries were changed from, "
+        "The average score of the training images that the queries derive from, "
         "drawn by the same generator: where the search started.",
     ),
     (
@@ -131,7 +131,7 @@ _ROWS: tuple[tuple[str, str, Kind, str], ...] = (
         "novel",
         "New among them",
         "count",
-        "Queries whose codes were neither in the training set nor asked before; "
+        "Queries that were neither in the training set nor asked before; "
         "only these count for the best.",
     ),
     (
@@ -151,7 +151,7 @@ def rows(summary: Mapping[str, Any]) -> list[Row]:
     return [
         Row(key, label, sentence, kind, summary.get(key), judge.get(key), digits)
         for key, label, kind, sentence in _ROWS
-        if key in summary
+        if key in summary and (summary[key] is not None or key.startswith("top"))
     ]
 
 

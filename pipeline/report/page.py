@@ -35,10 +35,10 @@ _PAIRS_AT_ONCE = 12  # more are folded away
 
 @dataclass(frozen=True)
 class Pair:
-    """A result beside the reference that it was changed from.
+    """A result, beside the reference that it derives from where there is one.
 
     Attributes:
-        picture: both as a data URI, the reference on the left.
+        picture: as a data URI, the reference on the left.
         query: the query's id.
         score: by the queried scorer.
         judged: by the judge; None without one.
@@ -129,6 +129,7 @@ def render(record: Record) -> str:
         repeats=int((~record.queries.novel).sum()),
         pairs=_pairs(record.evaluation),
         pairs_at_once=_PAIRS_AT_ONCE,
+        paired=bool(len(record.evaluation.get("best_references", ()))),
         sheets=_sheets(record.samples),
         cells=_free_cells(record),
         usage=_usage(record),
@@ -185,7 +186,12 @@ def _pairs(evaluation: Mapping[str, Any]) -> list[Pair]:
         Pair(
             picture=pictures.data_uri(
                 pictures.grid(
-                    np.stack([evaluation["best_references"][row], evaluation["best_images"][row]]),
+                    np.concatenate(
+                        [
+                            evaluation["best_references"][row : row + 1],
+                            evaluation["best_images"][row : row + 1],
+                        ]
+                    ),
                     columns=2,
                 )
             ),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import preparation, scorers
+from pipeline import generators, scorers
 from pipeline.configuration import composed
 from pipeline.shelf import PACKAGED, Shelf, recipe_key
 from pipeline.sources import load_data
@@ -29,7 +29,7 @@ def asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[str]:
     data = load_data(config.data, tmp_path, SILENT)
     scorers.prepare_scorers(config, None, data, shelf, SILENT)
     training = data.at_most(2.0)
-    preparation._trained_generator(config.generator, data, training, shelf, SILENT)
+    generators.trained_generator(config.generator, data, training, shelf, SILENT)
     return names
 
 
@@ -38,6 +38,6 @@ def test_the_demo_finds_the_packaged_networks(
 ) -> None:
     packaged = {path.name for path in PACKAGED.glob("*.safetensors")}
     assert asked_for(monkeypatch, tmp_path) == packaged
-    monkeypatch.setattr(preparation, "RECIPE_VERSION", preparation.RECIPE_VERSION + 1)
+    monkeypatch.setattr(generators, "RECIPE_VERSION", generators.RECIPE_VERSION + 1)
     monkeypatch.setattr(scorers, "RECIPE_VERSION", scorers.RECIPE_VERSION + 1)
     assert not asked_for(monkeypatch, tmp_path) & packaged

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -16,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqlso.checkpoints import load_state, read_checkpoint, save_checkpoint
-from vqlso.errors import ConfigError, DataError, LatentSpaceError
+from vqlso.errors import ConfigError, DataError
+from vqlso.generators.network_generators import require_images, require_space, weights_version
 from vqlso.generators.quantizer import CodebookSettings, Quantized, VectorQuantizer
 from vqlso.hardware import autocast
 from vqlso.spaces import CodeGrid
@@ -159,11 +159,7 @@ class VQVAE:
     @cached_property
     def version(self) -> str:
         """Hash of all weights, 12 hexadecimal digits."""
-        digest = hashlib.sha256(repr(asdict(self.settings)).encode())
-        for name, tensor in sorted(self.network.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:12]
+        return weights_version(asdict(self.settings), self.network)
 
     def encode(self, images: Tensor) -> NDArray[np.int64]:
         """(n, 3, H, W) float in [0, 1] -> (n, h, w) int64 codes.
@@ -171,11 +167,7 @@ class VQVAE:
         Raises:
             DataError: images of another size.
         """
-        if tuple(images.shape[1:]) != self.image_shape:
-            raise DataError(
-                f"This VQ-VAE takes images of shape (n, {', '.join(map(str, self.image_shape))}); "
-                f"got {tuple(images.shape)}. Resize the images or train a generator for them."
-            )
+        require_images(images, self.image_shape, "VQ-VAE")
         with torch.inference_mode():
             codes = [self._encode_batch(batch) for batch in torch.split(images, self.batch_size)]
         return torch.cat(codes).cpu().numpy()
@@ -187,10 +179,7 @@ class VQVAE:
             LatentSpaceError: `z` is not a batch of code grids of this generator, or is meant for
                 another latent space.
         """
-        if space != self.space.name:
-            raise LatentSpaceError(
-                f"A VQ-VAE decodes latents of space '{self.space.name}', not '{space}'."
-            )
+        require_space(space, self.space.name, "VQ-VAE")
         codes = torch.from_numpy(self.space.validate(z))
         with torch.inference_mode():
             images = [self._decode_batch(batch) for batch in torch.split(codes, self.batch_size)]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import torch
@@ -32,6 +32,14 @@ Fetch = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 
 # The report averages over the last steps: one batch's loss says little.
 STEPS_REPORTED = 50
+
+
+@runtime_checkable
+class ScheduledLoss(Protocol):
+    """A loss that changes as a fit goes on."""
+
+    def at(self, step: int) -> Loss:
+        """The loss of one step, counted from 0."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class Checkpointing:
 
 def fit(
     network: nn.Module,
-    loss: Loss,
+    loss: Loss | ScheduledLoss,
     fetch: Fetch,
     batches: Batches,
     *,
@@ -97,7 +105,8 @@ def fit(
     Args:
         network: put into training mode, left in evaluation mode.
         loss: (network, pixels (n, 3, H, W) in [-1, 1], rows) -> loss and measures, which are
-            means over the images. For several processes it must be picklable.
+            means over the images; or what tells the loss of each step. For several processes it
+            must be picklable.
         fetch: rows -> (n, 3, H, W) uint8 images.
         batches: rows of every step, in order; fixes the whole fit together with `seed`.
         seed: of the random numbers that the network draws.
@@ -151,7 +160,7 @@ class _Steps:
     """
 
     network: nn.Module
-    loss: Loss
+    loss: Loss | ScheduledLoss
     batches: Batches
     seed: int
     optimisation: Optimisation
@@ -202,7 +211,7 @@ class _Steps:
                 images = fetch(rows) if fetch else None
                 own = team.divided(images, (len(rows), *self.image_shape), fabric.device)
                 with dividing(portion):
-                    value, measures = self.loss(module, _pixels(own), rows[portion.own])
+                    value, measures = self._loss(step)(module, _pixels(own), rows[portion.own])
                 self._require_finite(portion.mean(value.detach()), step)
                 wrapped.zero_grad(set_to_none=True)
                 fabric.backward(value * portion.weight)
@@ -215,6 +224,9 @@ class _Steps:
             team.require_agreement(network)
         network.eval()
         return state
+
+    def _loss(self, step: int) -> Loss:
+        return self.loss.at(step) if isinstance(self.loss, ScheduledLoss) else self.loss
 
     def _restored(self, state: _State) -> int:
         if self.checkpointing is None or self.saved is None:

@@ -289,7 +289,7 @@ def test_repeats_are_marked_in_the_chart(made_up, page):
     fresh = Page(write_report(made_up(12).write_all()))
     assert "crosses" not in fresh.text
     once = Page(write_report(made_up(20).write_all()))
-    assert "The cross is a repeat: its codes" in once.text
+    assert "The cross is a repeat: it was" in once.text
     assert " queries with 1 repeat:" in once.html
 
 

@@ -1,0 +1,226 @@
+"""The generators that a configuration can name: how each is loaded, trained and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.configuration import ExperimentConfig, GeneratorConfig
+from pipeline.shelf import Shelf
+from vqlso.checkpoints import kind_of
+from vqlso.contracts import Generator, LatentSpace
+from vqlso.data.image_set import ImageSet
+from vqlso.errors import ConfigError
+from vqlso.generators import load_generator
+from vqlso.generators.quantizer import CodebookSettings, CodebookUpdate
+from vqlso.generators.vae import DOWNSAMPLING as VAE_DOWNSAMPLING
+from vqlso.generators.vae import VAE, VAESettings
+from vqlso.generators.vqvae import DOWNSAMPLING, VQVAE, VQVAESettings
+from vqlso.progress import Progress
+from vqlso.spaces import CodeGrid, RealVectors
+from vqlso.training.fitting import Decay, Optimisation
+from vqlso.training.vae import RECIPE_VERSION as VAE_RECIPE_VERSION
+from vqlso.training.vae import VAETraining, reconstruction_error, train_vae
+from vqlso.training.vqvae import RECIPE_VERSION, VQVAETraining, reconstruction_quality, train_vqvae
+
+Train = Callable[
+    [GeneratorConfig, ImageSet, NDArray[np.int64], Shelf, Progress], tuple[Generator, str]
+]
+
+
+@dataclass(frozen=True)
+class GeneratorPart:
+    """One kind of generator.
+
+    Attributes:
+        line: what it is, in one line.
+        encodes: whether it maps images to latents, without which it cannot be retrained here.
+        multiple: of which its images' sides are multiples.
+        space: where its latents live, known before it is trained.
+        train: makes it for the restricted training set, or finds it, with its origin.
+        quality: figures about it, by name, measured on images.
+    """
+
+    line: str
+    encodes: bool
+    multiple: int
+    space: Callable[[ExperimentConfig], LatentSpace]
+    train: Train
+    quality: Callable[[Any, NDArray[np.uint8]], Mapping[str, float]]
+
+
+def vqvae_recipe(config: GeneratorConfig, image_size: int) -> tuple[VQVAESettings, VQVAETraining]:
+    """The configured architecture for images of this size, and how it is trained."""
+    settings = VQVAESettings(
+        image_size=image_size,
+        width=config.width,
+        categories=config.categories,
+        dimension=config.dimension,
+        residual_blocks=config.residual_blocks,
+        codebook=CodebookSettings(
+            update=cast(CodebookUpdate, config.codebook.update),
+            data_init=config.codebook.data_init,
+            revival=config.codebook.revival,
+        ),
+    )
+    optimisation = Optimisation(config.learning_rate, cast(Decay, config.decay))
+    return settings, VQVAETraining(config.epochs, config.batch_size, optimisation)
+
+
+def _recipe(
+    version: int,
+    config: GeneratorConfig,
+    data: ImageSet,
+    training: NDArray[np.int64],
+    settings: Any,
+    how: Any,
+) -> dict[str, Any]:
+    """Everything that decides a trained network's weights; the shelf finds it by this."""
+    return {
+        "version": version,
+        "data": data.fingerprint,
+        "training_images": len(training),
+        "settings": asdict(settings),
+        "training": asdict(how),
+        "seed": config.seed,
+    }
+
+
+def _code_grid(config: ExperimentConfig) -> CodeGrid:
+    side = config.data.size // DOWNSAMPLING
+    return CodeGrid(config.generator.categories, side, side)
+
+
+def _trained_vqvae(
+    config: GeneratorConfig,
+    data: ImageSet,
+    training: NDArray[np.int64],
+    shelf: Shelf,
+    progress: Progress,
+) -> tuple[VQVAE, str]:
+    settings, how = vqvae_recipe(config, data.images.shape[-1])
+    return shelf.find_or_train(
+        "generator",
+        VQVAE,
+        _recipe(RECIPE_VERSION, config, data, training, settings, how),
+        lambda checkpointing: train_vqvae(
+            data.images[training],
+            settings,
+            how,
+            seed=config.seed,
+            checkpointing=checkpointing,
+            progress=progress,
+        )[0],
+    )
+
+
+def _vqvae_quality(generator: VQVAE, images: NDArray[np.uint8]) -> dict[str, float]:
+    measured = reconstruction_quality(generator, images)
+    return {"categories": generator.settings.categories, **measured}
+
+
+def vae_recipe(config: GeneratorConfig, image_size: int) -> tuple[VAESettings, VAETraining]:
+    """The configured architecture for images of this size, and how it is trained."""
+    settings = VAESettings(image_size, width=config.width, dimension=config.dimension)
+    optimisation = Optimisation(config.learning_rate, cast(Decay, config.decay))
+    return settings, VAETraining(config.epochs, config.batch_size, optimisation)
+
+
+def _vectors(config: ExperimentConfig) -> RealVectors:
+    return RealVectors("z", (config.generator.dimension,))
+
+
+def _trained_vae(
+    config: GeneratorConfig,
+    data: ImageSet,
+    training: NDArray[np.int64],
+    shelf: Shelf,
+    progress: Progress,
+) -> tuple[VAE, str]:
+    settings, how = vae_recipe(config, data.images.shape[-1])
+    return shelf.find_or_train(
+        "generator",
+        VAE,
+        _recipe(VAE_RECIPE_VERSION, config, data, training, settings, how),
+        lambda checkpointing: train_vae(
+            data.images[training],
+            settings,
+            how,
+            seed=config.seed,
+            checkpointing=checkpointing,
+            progress=progress,
+        )[0],
+    )
+
+
+def _vae_quality(generator: VAE, images: NDArray[np.uint8]) -> dict[str, float]:
+    return {"reconstruction_error": reconstruction_error(generator, images)}
+
+
+GENERATORS: dict[str, GeneratorPart] = {
+    "vqvae": GeneratorPart(
+        "discrete: grids of codes, an encoder and a decoder",
+        encodes=True,
+        multiple=DOWNSAMPLING,
+        space=_code_grid,
+        train=_trained_vqvae,
+        quality=_vqvae_quality,
+    ),
+    "vae": GeneratorPart(
+        "continuous: normal latents, an encoder and a decoder",
+        encodes=True,
+        multiple=VAE_DOWNSAMPLING,
+        space=_vectors,
+        train=_trained_vae,
+        quality=_vae_quality,
+    ),
+}
+
+
+def given_generator(config: ExperimentConfig) -> tuple[Generator, str] | None:
+    """The generator of `generator.checkpoint`, if one is given, with its origin.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+        ConfigError: it is of another kind, or makes images of another size.
+    """
+    if config.generator.checkpoint is None:
+        return None
+    path = Path(config.generator.checkpoint).expanduser()
+    kind = kind_of(path)
+    if kind != config.generator.kind:
+        raise ConfigError(
+            f"generator.checkpoint={config.generator.checkpoint} is of kind '{kind}', but "
+            f"generator={config.generator.kind} was chosen."
+        )
+    generator = load_generator(path)
+    size = generator.image_shape[-1]
+    if size != config.data.size:
+        raise ConfigError(
+            f"generator.checkpoint={config.generator.checkpoint} makes images of {size} pixels, "
+            f"but data.size is {config.data.size}: set data.size={size}."
+        )
+    return generator, path.name
+
+
+def trained_generator(
+    config: GeneratorConfig,
+    data: ImageSet,
+    training: NDArray[np.int64],
+    shelf: Shelf,
+    progress: Progress,
+) -> tuple[Generator, str]:
+    """The configured generator for the training rows of the data, and where it came from."""
+    return GENERATORS[config.kind].train(config, data, training, shelf, progress)
+
+
+def quality(
+    config: GeneratorConfig, generator: Generator, images: NDArray[np.uint8]
+) -> dict[str, float]:
+    """Figures about the generator by name, measured on (n, 3, H, W) uint8 images."""
+    return dict(GENERATORS[config.kind].quality(generator, images))

@@ -1,0 +1,35 @@
+"""Any generator from its file, by the kind that the file's header names."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from vqlso.checkpoints import kind_of
+from vqlso.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from vqlso.contracts import Generator
+
+# By name, since a program that needs one of them should not import all.
+KINDS = {
+    "vqvae": ("vqlso.generators.vqvae", "VQVAE"),
+    "vae": ("vqlso.generators.vae", "VAE"),
+}
+
+
+def load_generator(path: Path | str) -> Generator:
+    """The generator in a file that a generator's `save` or `vqlso import-gan` wrote.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or holds no generator.
+    """
+    kind = kind_of(Path(path))
+    if kind not in KINDS:
+        raise CheckpointError(
+            f"{path} holds a network of kind '{kind}', which is no generator. "
+            f"Known: {', '.join(KINDS)}."
+        )
+    module, name = KINDS[kind]
+    return cast("Generator", getattr(importlib.import_module(module), name).load(Path(path)))
