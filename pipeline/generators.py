@@ -192,13 +192,13 @@ def given_generator(config: ExperimentConfig) -> tuple[Generator, str] | None:
     if config.generator.checkpoint is None:
         return None
     path = Path(config.generator.checkpoint).expanduser()
+    generator = load_generator(path)
     kind = kind_of(path)
     if kind != config.generator.kind:
         raise ConfigError(
             f"generator.checkpoint={config.generator.checkpoint} is of kind '{kind}', but "
             f"generator={config.generator.kind} was chosen."
         )
-    generator = load_generator(path)
     size = generator.image_shape[-1]
     if size != config.data.size:
         raise ConfigError(

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from solvers.contracts import SavedSurrogate, TreeSurrogate
 from solvers.history import History
-from solvers.trees import Limits, Optimum, maximize
+from solvers.plausibility import NeighbourPrior, Plausibility
+from solvers.random_codes import codes_of_another, drawn_training_row
+from solvers.trees import Limits, Optimum, Solution, maximize
 from solvers.trees.backends import backend as backend_named
 from vqlso.archive import Archive
 from vqlso.errors import SolverError, VerificationError
@@ -62,6 +64,26 @@ class FreeCells:
             raise SolverError(f"solver.cells names a cell twice: {sorted(wanted)}.")
 
 
+@dataclass(frozen=True)
+class _Found:
+    """One of the best grids around a reference.
+
+    Attributes:
+        parent: the reference's row.
+        solution: the grid.
+        optimum: what is known about all that were found around this reference.
+    """
+
+    parent: int
+    solution: Solution
+    optimum: Optimum
+
+    @property
+    def bound(self) -> float:
+        """Of its acquisition, better grids around this reference set aside."""
+        return self.solution.value + self.optimum.gap
+
+
 class SurrogateSolver:
     """Fit trees to all scored codes, maximise them exactly around a drawn training sample.
 
@@ -71,6 +93,9 @@ class SurrogateSolver:
         free_cells: which cells may change.
         references: how the training sample that keeps the other cells is drawn: "uniform"
             (paper 003, section 2.2) or "weighted" by the rank weights of the scores.
+        plausibility: what is asked of the codes beside a high prediction.
+        optima: how many distinct best grids are proposed around each reference, >= 1; around a
+            reference that has fewer, all.
         backend: the engine that solves each program; see `solvers.trees.backends`.
         limits: node and time limits of one solve.
         seed: of the references.
@@ -87,27 +112,37 @@ class SurrogateSolver:
         *,
         free_cells: FreeCells = FreeCells(),
         references: Literal["uniform", "weighted"] = "uniform",
+        plausibility: Plausibility = Plausibility(),
+        optima: int = 1,
         backend: str = "auto",
         limits: Limits = Limits(),
         seed: int = 0,
     ) -> None:
         free_cells.check(space)
+        if optima < 1:
+            raise SolverError(f"solver.optima must be at least 1, got {optima}.")
         backend_named(backend)
         self.space = space
         self.surrogate = surrogate
         self.free_cells = free_cells
         self.references = references
+        self.plausibility = plausibility
+        self.optima = optima
         self.backend = backend
         self.limits = limits
         self.seed = seed
         self._history = History(space)
         self._popularity: NDArray[np.float64] = np.empty((0, 0))
+        self._prior: NeighbourPrior | None = None
         self._stale = True
 
     def rebase(self, archive: Archive) -> None:
         """Take the archive's codes and scores; the next `ask` fits the surrogate afresh."""
         self._history.rebase(archive)
         self._popularity = code_counts(self._history.z, self.space.categories)
+        if self.plausibility.asked:
+            training = self._history.z[: self._history.training_rows]
+            self._prior = NeighbourPrior(training, self.space, self.plausibility.smoothing)
         self._stale = True
 
     def tell(self, proposal: Proposal, scores: Scores) -> None:
@@ -120,7 +155,7 @@ class SurrogateSolver:
         self._stale = True
 
     def ask(self, n: int) -> Proposal:
-        """The exact maximisers around n >= 1 drawn references.
+        """The exact maximisers around drawn references, n >= 1 in all.
 
         Raises:
             SolverError: there is nothing to fit to yet, or nothing is asked for.
@@ -129,25 +164,33 @@ class SurrogateSolver:
         ids = self._history.new_ids(n)
         fit_seconds = self._refit()
         cells = self.free_cells.choose(self.surrogate)
-        parents = np.array([self._draw_reference(int(id_)) for id_ in ids], dtype=np.int64)
+        optima: list[Optimum] = []
+        found: list[_Found] = []
+        while len(found) < n:
+            parent = self._draw_reference(int(ids[len(found)]))
+            optimum = self._maximise(parent, cells, min(self.optima, n - len(found)))
+            found += [_Found(parent, solution, optimum) for solution in optimum.solutions]
+            optima.append(optimum)
+        parents = np.array([each.parent for each in found], dtype=np.int64)
         references = self._history.z[parents]
-        maxima = [self._maximise(reference, cells) for reference in references]
-        z = np.stack([m.z.reshape(self.space.shape) for m in maxima]).astype(np.int64)
+        z = np.stack([each.solution.z.reshape(self.space.shape) for each in found])
+        z = self.space.validate(z)
+        training = self._history.z[: self._history.training_rows]
         return Proposal(
             ids=ids,
             z=z,
             space=self.space.name,
             version=self._history.version,
             parents=parents,
-            predicted=self._verified_predictions(z, maxima),
-            acquisition=np.array([maximum.value for maximum in maxima]),
-            bound=np.array([maximum.bound for maximum in maxima]),
-            status=tuple(maximum.status for maximum in maxima),
+            predicted=self._verified_predictions(z, found),
+            acquisition=np.array([each.solution.value for each in found]),
+            bound=np.array([each.bound for each in found]),
+            status=tuple(each.optimum.status for each in found),
             controls={
                 "reference": references,
-                "random_codes": self._random_codes(references, cells, ids),
+                "random_codes": codes_of_another(references, cells, training, self.seed, ids),
             },
-            details=_details(maxima, cells, fit_seconds),
+            details=_details(optima, cells, fit_seconds) | self._plausibilities(z),
         )
 
     def save_surrogate(self, path: Path) -> None:
@@ -163,48 +206,51 @@ class SurrogateSolver:
         return report.seconds
 
     def _draw_reference(self, id_: int) -> int:
-        rng = stream(self.seed, "reference", id_)
         if self.references == "uniform":
-            return int(rng.integers(self._history.training_rows))
+            return drawn_training_row(self.seed, id_, self._history.training_rows)
+        rng = stream(self.seed, "reference", id_)
         return int(rng.choice(len(self._history), p=rank_weights(self._history.y)))
 
-    def _maximise(self, reference: NDArray[np.int64], cells: NDArray[np.int64]) -> Optimum:
+    def _maximise(self, parent: int, cells: NDArray[np.int64], k: int) -> Optimum:
+        reference, ensemble = self._history.z[parent].ravel(), self.surrogate.ensemble()
+        terms, allowed = (
+            self._prior.sides(ensemble, self.plausibility, cells, reference)
+            if self._prior
+            else ([], None)
+        )
         return maximize(
-            self.surrogate.ensemble(),
+            ensemble,
             free=cells,
-            reference=reference.ravel(),
+            reference=reference,
             backend=self.backend,
+            k=k,
+            allowed=allowed,
+            terms=terms,
             preference=self._popularity,
             limits=self.limits,
         )
 
     def _verified_predictions(
-        self, z: NDArray[np.int64], maxima: list[Optimum]
+        self, z: NDArray[np.int64], found: list[_Found]
     ) -> NDArray[np.float64]:
         """What the fitted library itself predicts; nothing the optimiser claims is trusted."""
         predicted = self.surrogate.predict(z)
         allowed = TOLERANCE * np.ptp(self._history.y) + ROUNDING * np.abs(predicted)
-        for value, maximum, most in zip(predicted, maxima, allowed, strict=True):
-            if abs(value - maximum.value) > most:
+        for value, each, most in zip(predicted, found, allowed, strict=True):
+            claim = each.solution.prediction
+            if abs(value - claim) > most:
                 raise VerificationError(
-                    f"Backend '{maximum.backend}' claims {maximum.value!r}, but the surrogate "
+                    f"Backend '{each.optimum.backend}' claims {claim!r}, but the surrogate "
                     f"predicts {value!r} at the same codes. Use another solver.backend and "
                     "report the instance."
                 )
         return predicted
 
-    def _random_codes(
-        self, references: NDArray[np.int64], cells: NDArray[np.int64], ids: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """The references with the free cells of another training image: the chance level."""
-        rows, columns = np.divmod(cells, self.space.width)
-        controls = references.copy()
-        for control, id_ in zip(controls, ids, strict=True):
-            donor = stream(self.seed, "random codes", int(id_)).integers(
-                self._history.training_rows
-            )
-            control[rows, columns] = self._history.z[donor][rows, columns]
-        return controls
+    def _plausibilities(self, z: NDArray[np.int64]) -> dict[str, Any]:
+        """For the journal: what was given up prediction for."""
+        if self._prior is None:
+            return {}
+        return {"log_probability": self._prior.log_probability(z).tolist()}
 
 
 def code_counts(z: NDArray[np.int64], categories: int) -> NDArray[np.float64]:
