@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.configuration import composed
-from pipeline.generators import vqvae_recipe
+from pipeline.parts.generators import vqvae_recipe
 from pipeline.sources import default_cache, load_data
 from vqlso.data.splits import split_people
 from vqlso.generators.quantizer import CodebookSettings

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.configuration import ExperimentConfig, nearest
-from pipeline.generators import GENERATORS
-from pipeline.parts import RETRAINERS, build_retrainer, build_solver
+from pipeline.parts import GENERATORS, RETRAINERS, build_retrainer, build_solver
 from pipeline.scorers import OBJECTIVES
 from pipeline.sources import SOURCES
 from vqlso.errors import ConfigError, LatentSpaceError, SolverError
@@ -45,6 +44,9 @@ AT_LEAST: dict[str, float] = {
     "solver.samples": 1,
     "solver.successes": 1,
     "solver.min_distance": 0,
+    "solver.plausibility": 0,
+    "solver.least_seen": 0,
+    "solver.optima": 1,
     "solver.node_limit": 0,
     "retrainer.every": 1,
     "retrainer.initial_epochs": 0,
@@ -60,6 +62,7 @@ ABOVE_ZERO = (
     "generator.learning_rate",
     "surrogate.learning_rate",
     "solver.time_limit",
+    "solver.step",
     "retrainer.k",
     "retrainer.learning_rate",
 )

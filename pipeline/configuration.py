@@ -149,6 +149,12 @@ class SolverConfig:
         samples: latents drawn as starting points for each proposal.
         successes: local searches for each proposal.
         min_distance: between two latents of one proposal.
+        plausibility: score given up per nat of the codes' log-probability beside their neighbours.
+        least_seen: how often codes, and pairs of neighbours, must have occurred in the training
+            set; 0 allows all.
+        optima: distinct best grids around each reference.
+        step: standard deviation of a local search's steps.
+        adapts: whether the steps grow with success and shrink with failure.
     """
 
     kind: str = "surrogate_based"
@@ -163,6 +169,11 @@ class SolverConfig:
     samples: int = 100_000
     successes: int = 10
     min_distance: float = 0.01
+    plausibility: float = 0.0
+    least_seen: int = 0
+    optima: int = 1
+    step: float = 0.1
+    adapts: bool = False
 
 
 @dataclass

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.configuration import ExperimentConfig
-from pipeline.generators import given_generator, quality, trained_generator
+from pipeline.parts.generators import given_generator, quality, trained_generator
 from pipeline.run_folder import RunFolder
 from pipeline.scorers import given_objective, prepare_scorers, with_degrees
 from pipeline.shelf import Shelf

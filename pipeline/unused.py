@@ -38,6 +38,30 @@ def _data(*kinds: str) -> Callable[[ExperimentConfig], bool]:
     return lambda config: config.data.kind in kinds
 
 
+def _solver(*kinds: str) -> Callable[[ExperimentConfig], bool]:
+    return lambda config: config.solver.kind in kinds
+
+
+def _surrogate(*kinds: str) -> Callable[[ExperimentConfig], bool]:
+    return lambda config: config.surrogate.kind in kinds
+
+
+def _generator(*kinds: str) -> Callable[[ExperimentConfig], bool]:
+    return lambda config: config.generator.kind in kinds
+
+
+BOOSTED = ("lightgbm", "grid_boosting", "xgboost")
+FORESTS = ("random_forest", "extra_trees")
+UNGUIDED = (
+    "random_latents",
+    "random_codes",
+    "best_of_training",
+    "genetic",
+    "cma_es",
+    "turbo",
+    "local_search",
+)
+
 # Kinds that the project itself has are listed, so that a part of one's own may read what it likes.
 IDLE = (
     Idle(
@@ -87,6 +111,87 @@ IDLE = (
         lambda config: config.generator.checkpoint is not None,
         "generator.checkpoint, whose network is there already",
         "leave generator.checkpoint out",
+    ),
+    Idle(
+        ("generator.categories", "generator.residual_blocks", "generator.codebook."),
+        _generator("vae"),
+        "generator={generator.kind}",
+        "add generator=vqvae",
+    ),
+    Idle(
+        ("generator.samples",),
+        _generator("vqvae", "vae"),
+        "generator={generator.kind}, which encodes the training images",
+        "choose a generator that does not",
+    ),
+    Idle(
+        ("surrogate.",),
+        _solver(*UNGUIDED),
+        "solver={solver.kind}, which has no surrogate",
+        "add solver=surrogate_based or solver=slsqp",
+    ),
+    Idle(
+        (
+            "solver.importance",
+            "solver.references",
+            "solver.backend",
+            "solver.node_limit",
+            "solver.time_limit",
+            "solver.plausibility",
+            "solver.least_seen",
+            "solver.optima",
+        ),
+        _solver("slsqp", *UNGUIDED),
+        "solver={solver.kind}",
+        "add solver=surrogate_based",
+    ),
+    Idle(
+        ("solver.t", "solver.cells"),
+        _solver("slsqp", *(kind for kind in UNGUIDED if kind != "random_codes")),
+        "solver={solver.kind}",
+        "add solver=surrogate_based",
+    ),
+    Idle(
+        ("solver.density", "solver.samples", "solver.successes", "solver.min_distance"),
+        _solver("surrogate_based", *UNGUIDED),
+        "solver={solver.kind}",
+        "add solver=slsqp",
+    ),
+    Idle(
+        ("solver.step", "solver.adapts"),
+        _solver("surrogate_based", "slsqp", *(k for k in UNGUIDED if k != "local_search")),
+        "solver={solver.kind}",
+        "add solver=local_search",
+    ),
+    Idle(
+        ("surrogate.trees", "surrogate.depth", "surrogate.leaves", "surrogate.min_samples_leaf"),
+        _surrogate("dngo", "gp"),
+        "surrogate={surrogate.kind}, which has no trees",
+        "add surrogate=lightgbm",
+    ),
+    Idle(
+        ("surrogate.leaves", "surrogate.learning_rate"),
+        _surrogate(*FORESTS),
+        "surrogate={surrogate.kind}, whose trees are averaged",
+        "add surrogate=lightgbm",
+    ),
+    Idle(
+        ("surrogate.hidden",),
+        _surrogate("gp", *BOOSTED, *FORESTS),
+        "surrogate={surrogate.kind}",
+        "add surrogate=dngo",
+    ),
+    Idle(
+        ("surrogate.inducing",),
+        _surrogate("dngo", *BOOSTED, *FORESTS),
+        "surrogate={surrogate.kind}",
+        "add surrogate=gp",
+    ),
+    Idle(
+        ("surrogate.epochs", "surrogate.batch_size"),
+        _surrogate(*BOOSTED, *FORESTS),
+        "surrogate={surrogate.kind}",
+        "add surrogate=dngo",
     ),
     Idle(
         ("surrogate.depth", "surrogate.leaves"),
@@ -144,7 +249,7 @@ def check_used(config: ExperimentConfig, given: Sequence[str]) -> None:
             continue
         for idle in IDLE:
             if any(_names(each, key) for each in idle.keys) and idle.when(config):
-                why = idle.why.format_map({"objective": config.objective, "data": config.data})
+                why = idle.why.format_map(vars(config))
                 raise ConfigError(
                     f"{key} was given, but has no effect with {why}: "
                     f"{idle.remedy}, or leave {key} out."

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import generators, scorers
+from pipeline import scorers
 from pipeline.configuration import composed
+from pipeline.parts import generators
 from pipeline.shelf import PACKAGED, Shelf, recipe_key
 from pipeline.sources import load_data
 from vqlso.progress import SILENT

@@ -145,6 +145,9 @@ class VAENetwork(nn.Module):
         self.settings = settings
         self.encoder = _encoder(settings)
         self.decoder = _decoder(settings)
+        # The layout of a fit: in another one a loaded network would round otherwise than the
+        # trained one, and a resumed run would leave the uninterrupted one's path.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Posterior]:
         """(n, 3, H, W) in [-1, 1] -> reconstruction of the same shape, and the posterior.

@@ -1,6 +1,8 @@
-"""Uncertainty of a mean over seeds."""
+"""A figure and how well it is known: intervals, and that of a mean over seeds."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,21 @@ from scipy import stats
 from vqlso.errors import DataError
 
 CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its 95 % interval.
+
+    Attributes:
+        value: the figure.
+        low: lower end of the interval; NaN where it cannot be known.
+        high: its upper end; NaN likewise.
+    """
+
+    value: float
+    low: float
+    high: float
 
 
 def mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.configuration import ExperimentConfig, GeneratorConfig
+from pipeline.parts.part import Latents
 from pipeline.shelf import Shelf
 from vqlso.checkpoints import kind_of
 from vqlso.contracts import Generator, LatentSpace
@@ -39,6 +40,7 @@ class GeneratorPart:
 
     Attributes:
         line: what it is, in one line.
+        latents: what a solver sees of them.
         encodes: whether it maps images to latents, without which it cannot be retrained here.
         multiple: of which its images' sides are multiples.
         space: where its latents live, known before it is trained.
@@ -47,6 +49,7 @@ class GeneratorPart:
     """
 
     line: str
+    latents: Latents
     encodes: bool
     multiple: int
     space: Callable[[ExperimentConfig], LatentSpace]
@@ -165,6 +168,7 @@ def _vae_quality(generator: VAE, images: NDArray[np.uint8]) -> dict[str, float]:
 GENERATORS: dict[str, GeneratorPart] = {
     "vqvae": GeneratorPart(
         "discrete: grids of codes, an encoder and a decoder",
+        latents="codes",
         encodes=True,
         multiple=DOWNSAMPLING,
         space=_code_grid,
@@ -173,6 +177,7 @@ GENERATORS: dict[str, GeneratorPart] = {
     ),
     "vae": GeneratorPart(
         "continuous: normal latents, an encoder and a decoder",
+        latents="vectors",
         encodes=True,
         multiple=VAE_DOWNSAMPLING,
         space=_vectors,
