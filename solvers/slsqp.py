@@ -83,16 +83,15 @@ def _best_samples(
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """At most `wanted` feasible samples with the highest acquisition, best first."""
-    best, values = np.empty((0, 0)), np.empty(0)
+    best, values = density.sample(0, rng), np.empty(0)
     for start in range(0, samples, CHUNK):
         drawn = density.sample(min(CHUNK, samples - start), rng)
         drawn = drawn[density.log_likelihood(drawn) >= threshold]
-        if not len(drawn):
-            continue
-        best = np.concatenate([best, drawn]) if len(best) else drawn
-        values = np.concatenate([values, acquisition(drawn)])
-        order = np.argsort(-values, kind="stable")[:wanted]
-        best, values = best[order], values[order]
+        if len(drawn):
+            best = np.concatenate([best, drawn])
+            values = np.concatenate([values, acquisition(drawn)])
+            order = np.argsort(-values, kind="stable")[:wanted]
+            best, values = best[order], values[order]
     return best
 
 

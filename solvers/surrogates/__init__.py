@@ -1,26 +1,31 @@
-"""Cheap models of the score over code grids: `GridBoosting` and `LightGBM`.
+"""Cheap models of the score over latents.
 
-They are imported when they are first asked for, since each needs a heavy library.
+Those of trees are imported when they are first asked for, since each needs a heavy library.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from solvers.surrogates.forests import ExtraTrees, RandomForest
     from solvers.surrogates.grid_boosting import GridBoosting
     from solvers.surrogates.lightgbm import LightGBM
+    from solvers.surrogates.xgboost import XGBoost
 
-__all__ = ["GridBoosting", "LightGBM"]
+__all__ = ["ExtraTrees", "GridBoosting", "LightGBM", "RandomForest", "XGBoost"]
+
+_MODULES = {
+    "ExtraTrees": "forests",
+    "GridBoosting": "grid_boosting",
+    "LightGBM": "lightgbm",
+    "RandomForest": "forests",
+    "XGBoost": "xgboost",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "GridBoosting":
-        from solvers.surrogates.grid_boosting import GridBoosting
-
-        return GridBoosting
-    if name == "LightGBM":
-        from solvers.surrogates.lightgbm import LightGBM
-
-        return LightGBM
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    if name not in _MODULES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

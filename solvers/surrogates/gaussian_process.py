@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from solvers.extras import extra_package
 from solvers.surrogates.vectors import Scale, Vectors, checked_vectors, real_vectors
-from vqlso.errors import MissingExtraError, SolverError
+from vqlso.errors import SolverError
 from vqlso.randomness import stream, torch_seed
 from vqlso.records import FitReport
 
@@ -65,7 +66,7 @@ class SparseGP:
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.seed = seed
-        self._make = _variational_gp()
+        self._make = extra_package("solvers.surrogates.variational_gp", "bayes").VariationalGP
         self._model: VariationalGP | None = None
         self._inputs = self._outputs = Scale(np.zeros(()), np.ones(()))
 
@@ -170,16 +171,6 @@ class SparseGP:
         if self._model is None:
             raise SolverError("The surrogate has not been fitted: call fit(z, y) first.")
         return self._model
-
-
-def _variational_gp() -> type[VariationalGP]:
-    try:
-        from solvers.surrogates.variational_gp import VariationalGP
-    except ImportError as error:
-        raise MissingExtraError(
-            f"SparseGP needs the package '{error.name}': pip install 'vqlso[bayes]'."
-        ) from error
-    return VariationalGP
 
 
 def _numpy(tensor: Tensor) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Kingma and Ba 2015, algorithm 1.
+# The defaults of Kingma and Ba 2015.
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8
 
 Array = NDArray[Any]  # float32 in training, float64 behind it
@@ -121,7 +121,7 @@ class TanhNetwork:
 
 
 class _Adam:
-    """Kingma and Ba 2015, in the faster order of the end of their section 2."""
+    """Kingma and Ba 2015, algorithm 1, with both corrections of bias in the step size."""
 
     def __init__(self, parameters: Array, learning_rate: float) -> None:
         self._parameters = parameters
@@ -132,6 +132,7 @@ class _Adam:
     def step(self, gradient: Array) -> None:
         """Move the parameters in place."""
         self._steps += 1
+        correction = (1 - SECOND_DECAY**self._steps) ** 0.5
         first, second, scratch = self._first, self._second, self._scratch
         first *= FIRST_DECAY
         first += np.multiply(gradient, 1 - FIRST_DECAY, out=scratch)
@@ -140,11 +141,7 @@ class _Adam:
         scratch *= 1 - SECOND_DECAY
         second += scratch
         np.sqrt(second, out=scratch)
-        scratch += EPSILON
+        scratch += EPSILON * correction
         np.divide(first, scratch, out=scratch)
-        scratch *= (
-            self._learning_rate
-            * (1 - SECOND_DECAY**self._steps) ** 0.5
-            / (1 - FIRST_DECAY**self._steps)
-        )
+        scratch *= self._learning_rate * correction / (1 - FIRST_DECAY**self._steps)
         self._parameters -= scratch
