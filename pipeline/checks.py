@@ -66,7 +66,7 @@ ABOVE_ZERO = (
     "retrainer.k",
     "retrainer.learning_rate",
 )
-CHOICES: dict[str, tuple[str, ...]] = {
+CHOICES: dict[str, tuple[Any, ...]] = {
     "data.kind": tuple(SOURCES),
     "data.crop": ("centre", "detector"),
     "generator.kind": tuple(GENERATORS),
@@ -75,6 +75,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "objective.kind": tuple(OBJECTIVES),
     "solver.importance": ("gain", "split"),
     "solver.references": ("uniform", "weighted"),
+    "metrics.tap": (64, 192, 768, 2048),
 }
 NEEDED: dict[tuple[str, str], tuple[str, ...]] = {
     ("data.kind", "celeba"): ("data.root",),
@@ -88,6 +89,7 @@ PATHS = (
     "generator.checkpoint",
     "objective.checkpoint",
     "metrics.features",
+    "metrics.inception",
 )
 
 
@@ -111,7 +113,8 @@ def check(config: ExperimentConfig) -> None:
         value = _value(config, key)
         if value not in choices:
             raise ConfigError(
-                f"There is no {key} '{value}'{nearest(value, choices)} Known: {', '.join(choices)}."
+                f"There is no {key} '{value}'{nearest(str(value), list(map(str, choices)))} "
+                f"Known: {', '.join(map(str, choices))}."
             )
     _check_data(config)
     _check_paths(config)

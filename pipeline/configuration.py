@@ -213,10 +213,14 @@ class MetricsConfig:
     Attributes:
         features: MobileNetV2 weights for the Frechet distance; without them the judge's own
             features serve, and the report says so.
+        inception: torch-fidelity's Inception weights; with them the distances are FIDs.
+        tap: features of the Inception network, 64, 192, 768 or 2048.
         frechet_images: images of the target distribution that are compared with, at most.
     """
 
     features: str | None = None
+    inception: str | None = None
+    tap: int = 2048
     frechet_images: int = 5000
 
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.configuration import MetricsConfig
+from pipeline.distances import FEWEST, Target, distances
 from pipeline.journal import Event
 from pipeline.preparation import Preparation
 from pipeline.run_folder import RunFolder
 from vqlso.archive import Archive
 from vqlso.images import to_unit
+from vqlso.metrics.agreement import agreement
+from vqlso.metrics.diversity import distinct, mean_hamming_distance, mean_pixel_distance
 from vqlso.metrics.frechet import FeatureNetwork, features, frechet_distance
+from vqlso.metrics.inception import InceptionFeatures
+from vqlso.metrics.inception_blocks import Tap
 from vqlso.metrics.mobilenet import MobileNetFeatures
+from vqlso.metrics.random_features import RandomFeatures
 from vqlso.metrics.top_k import top_k_curve
 from vqlso.objectives.degree_classifier import DegreeClassifier
 from vqlso.randomness import stream
@@ -65,7 +71,7 @@ def evaluate(
     derived = all("reference" in event["controls"] for event in events)
     references = _pictures(folder, events if derived else [], "reference", start)
     judged, reference_judged = _judged(start.judge, images), _judged(start.judge, references)
-    distances = _distances(start, images, references, seed, config)
+    frechet = _distances(start, images, references, seed, config)
     # NaN, which does not count, is sorted to the end.
     best = np.argsort(-counted, kind="stable")[: min(BEST_SHOWN, int(novel.sum()))]
     folder.write_arrays(
@@ -88,7 +94,10 @@ def evaluate(
         "reference_mean": _mean([event["controls"].get("reference") for event in events]),
         "random_codes_mean": _mean([event["controls"].get("random_codes") for event in events]),
         "proven_optimal": _proven(everything),
-        **distances,
+        **frechet,
+        "distances": _all_distances(start, images, references, seed, config),
+        "diversity": _diversity(events, images),
+        "agreement": _agreement(events, seed),
         "judge": _judge_figures(start, judged, reference_judged, novel),
         "failures": len(everything) - len(events),
         "novel": int(novel.sum()),
@@ -147,6 +156,46 @@ def _distances(
         ),
         "frechet_network": network.name,
     }
+
+
+def _all_distances(
+    start: Preparation,
+    images: NDArray[np.uint8],
+    references: NDArray[np.uint8],
+    seed: int,
+    config: MetricsConfig,
+) -> list[dict[str, Any]]:
+    """In every network at hand; the one that needs no download knows nothing of degrees."""
+    networks: list[FeatureNetwork] = [RandomFeatures()]
+    if start.judge:
+        networks.append(JudgeFeatures(start.judge))
+    if config.inception:
+        networks.insert(
+            0, InceptionFeatures(Path(config.inception).expanduser(), cast(Tap, config.tap))
+        )
+    target = Target.of(start.data, start.target, config.frechet_images, seed)
+    groups = {"queries": images, "references": references}
+    return distances(groups, target, start.generator, networks, seed)
+
+
+def _diversity(events: list[Event], images: NDArray[np.uint8]) -> dict[str, float]:
+    """Whether the queries are many or one: a search may find the same image again and again."""
+    if len(events) < 2:
+        return {}
+    z = np.array([event["z"] for event in events])
+    measured = {"distinct_latents": distinct(z), "pixel_distance": mean_pixel_distance(images)}
+    if np.issubdtype(z.dtype, np.integer):
+        measured["hamming_distance"] = mean_hamming_distance(z)
+    return measured
+
+
+def _agreement(events: list[Event], seed: int) -> dict[str, Any] | None:
+    """What the surrogate promised against what the scorer then said."""
+    promised = [(e["predicted"], e["score"]) for e in events if e["predicted"] is not None]
+    if len(promised) < FEWEST:
+        return None
+    predicted, true = np.array(promised, dtype=np.float64).T
+    return asdict(agreement(predicted, true, stream(seed, "agreement")))
 
 
 def _pictures(

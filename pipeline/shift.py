@@ -17,6 +17,9 @@ from vqlso.images import to_bytes, to_unit
 from vqlso.randomness import stream
 from vqlso.spaces import CodeGrid
 
+# Of a density that is fitted in every round.
+DENSITY_ROWS = 5000
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -105,7 +108,9 @@ class ShiftMonitor:
                 rng=rng,
             )
             return prior.sample(self.samples, rng)
-        return LatentDensity.fit(latents, weights, rng=rng).sample(self.samples, rng)
+        return LatentDensity.fit(latents, weights, rng=rng, max_rows=DENSITY_ROWS).sample(
+            self.samples, rng
+        )
 
 
 @dataclass(frozen=True)

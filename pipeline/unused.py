@@ -224,10 +224,10 @@ IDLE = (
         "set shift.patience above 0",
     ),
     Idle(
-        ("metrics.frechet_images",),
-        lambda config: config.objective.kind == "callable" and config.metrics.features is None,
-        "objective=callable without metrics.features",
-        "add metrics.features=FILE.pth",
+        ("metrics.tap",),
+        lambda config: config.metrics.inception is None,
+        "metrics.inception=null",
+        "add metrics.inception=FILE.pth",
     ),
 )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.configuration import ExperimentConfig
 from pipeline.parts.part import Latents, SolverPart, latents_of, part
 from pipeline.parts.surrogates import SURROGATES, build_surrogate
+from pipeline.shift import DENSITY_ROWS
 from solvers.continuous_search import ContinuousSearch
 from solvers.contracts import ProbabilisticSurrogate, TreeSurrogate
 from solvers.evolution import CMAES
@@ -52,13 +53,18 @@ def _slsqp(config: ExperimentConfig, space: LatentSpace, threads: int) -> Contin
     return ContinuousSearch(
         cast(RealVectors, space),
         cast(ProbabilisticSurrogate, build_surrogate(config, space, threads)),
-        fit_density=lambda latents, rng: LatentDensity.fit(latents, rng=rng),
+        fit_density=_latent_density,
         quantile=chosen.density,
         samples=chosen.samples,
         successes=chosen.successes,
         min_distance=chosen.min_distance,
         seed=config.seed,
     )
+
+
+def _latent_density(latents: NDArray[np.float64], rng: np.random.Generator) -> LatentDensity:
+    """Fitted anew after each retraining, so to fewer rows than there may be."""
+    return LatentDensity.fit(latents, rng=rng, max_rows=DENSITY_ROWS)
 
 
 def _random_latents(
@@ -75,7 +81,7 @@ def _density(space: LatentSpace) -> Callable[[NDArray[Any], np.random.Generator]
     def fit(latents: NDArray[Any], rng: np.random.Generator) -> Distribution:
         if isinstance(space, CodeGrid):
             return CodePrior.fit(latents, categories=space.categories, rng=rng)
-        return LatentDensity.fit(latents, rng=rng)
+        return _latent_density(latents, rng)
 
     return fit
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from pipeline.report import figures, pictures
 from pipeline.report.digits import Digits
+from pipeline.report.distance_table import distance_tables
 from pipeline.report.headline import agreement, rows, score_digits
 from pipeline.report.record import Facts, Record, Samples, read
 from pipeline.report.series import (
@@ -129,6 +130,7 @@ def render(record: Record) -> str:
         repeats=int((~record.queries.novel).sum()),
         pairs=_pairs(record.evaluation),
         pairs_at_once=_PAIRS_AT_ONCE,
+        distances=distance_tables(record.summary),
         paired=bool(len(record.evaluation.get("best_references", ()))),
         sheets=_sheets(record.samples),
         cells=_free_cells(record),

@@ -45,7 +45,9 @@ CASES = {
     "grid_boosting_threads": Case(lambda: GridBoosting(trees=10, min_samples_leaf=2, threads=2)),
     "xgboost": Case(lambda: XGBoost(CODES.categories, trees=30, min_samples_leaf=2)),
     "random_forest": Case(lambda: RandomForest(CODES.categories, trees=10)),
-    "extra_trees": Case(lambda: ExtraTrees(CODES.categories, depth=2, min_samples_leaf=10)),
+    "extra_trees": Case(
+        lambda: ExtraTrees(CODES.categories, trees=30, depth=2, min_samples_leaf=10)
+    ),
     "dngo": Case(lambda: DNGO(hidden=(20, 20)), VECTORS),
     "sparse_gp": Case(lambda: SparseGP(inducing=60, epochs=30, batch_size=100), VECTORS),
 }

@@ -14,6 +14,7 @@ from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings
 from vqlso.training.adversarial import Observer, Snapshot, StyleGAN2Training, train_stylegan2
 from vqlso.training.augmentation import AdaptiveAugmentation, augmented
+from vqlso.training.distributed import Team
 from vqlso.training.fitting import Checkpointing
 from vqlso.training.gan_losses import (
     discriminator_loss,
@@ -22,6 +23,7 @@ from vqlso.training.gan_losses import (
     r1_penalty,
 )
 from vqlso.training.gan_state import STEPS_REPORTED, GANState
+from vqlso.training.gan_steps import AdversarialSteps
 
 TINY = StyleGAN2Settings(8, 4, 4, mapping_layers=1, channel_base=32, channel_max=4)
 # All that a resumed training must bring back: penalties, mixed styles, noise, augmentation.
@@ -180,6 +182,33 @@ def test_who_watches_changes_nothing() -> None:
     # Snapshots are copies: the first still is what it was.
     assert seen[-1].generator.version == watched.version != seen[0].generator.version
     assert 0 <= seen[0].measures["real judged real"] <= 1
+
+
+def played(training: StyleGAN2Training, steps: int) -> GANState:
+    fabric = Team().fabric("32-true")
+    state = GANState.begin(TINY, training, 0, fabric.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        networks = AdversarialSteps(state, training, fabric)
+        for _ in range(steps):
+            networks.step(torch.from_numpy(IMAGES[:8]))
+    return state
+
+
+def test_penalties_are_lazy_and_can_be_left_out() -> None:
+    counts = {name: len(values) for name, values in played(TRAINING, 8).recent.items()}
+    assert (counts["generator loss"], counts["R1 penalty"], counts["path length"]) == (8, 3, 4)
+    without = played(replace(TRAINING, r1_gamma=0.0, path_weight=0.0), 4).recent
+    assert {"R1 penalty", "path length"}.isdisjoint(without)
+
+
+def test_a_heavy_penalty_flattens_the_discriminator() -> None:
+    training = StyleGAN2Training(batch_size=8, r1_interval=1, discriminator_rate=0.01)
+    steep, flat = (
+        played(replace(training, r1_gamma=gamma), 60).recent["R1 penalty"][-1]
+        for gamma in (1e-6, 100.0)
+    )
+    assert flat < 0.1 * steep
 
 
 def test_without_noise_its_strength_stays_zero() -> None:
