@@ -113,12 +113,13 @@ app.command(cls=Command)(compare)
 @app.command("list", cls=Command)
 def list_parts(as_json: JsonOption = False) -> None:
     """List what can be plugged in, and what needs installing."""
-    from pipeline.listing import listing, listing_table
+    from pipeline.listing import listing, listing_table, matrix_table
 
     if as_json:
         typer.echo(json.dumps(listing(), indent=2))
     else:
         console().print(listing_table())
+        console().print(matrix_table())
 
 
 def main() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.table import Table
 
 from pipeline.configuration import config_folder, experiments
-from pipeline.parts import RETRAINERS, SOLVERS, SURROGATES
+from pipeline.matrix import together
+from pipeline.parts import GENERATORS, RETRAINERS, SOLVERS, SURROGATES
 from pipeline.study import studies
 from solvers.trees.backends import BACKENDS, BackendEntry
 from vqlso.errors import MissingExtraError
@@ -40,6 +41,14 @@ def listing_table() -> Table:
             row["role"] if row["role"] != previous else "", row["name"], row["what"], row["install"]
         )
         previous = row["role"]
+    return table
+
+
+def matrix_table() -> Table:
+    """Which solver searches which generator's latents, and the surrogates that may guide it."""
+    table = Table("solver", *(f"generator={name}" for name in GENERATORS), title="what fits what")
+    for solver in SOLVERS:
+        table.add_row(solver, *(together(generator, solver) for generator in GENERATORS))
     return table
 
 

@@ -34,6 +34,19 @@ class Combination:
         ]
 
 
+def together(generator: str, solver: str) -> str:
+    """What a solver can be guided by over a generator's latents, or a dash where it cannot search.
+
+    Returns:
+        Names of surrogates; "yes" for a solver without one.
+    """
+    latents = GENERATORS[generator].latents
+    if SOLVERS[solver].surrogate is None:
+        return "–" if misfit(solver, "", latents) else "yes"
+    fitting = [each for each in SURROGATES if not misfit(solver, each, latents)]
+    return ", ".join(fitting) or "–"
+
+
 def combinations() -> Iterator[Combination]:
     """All that run; made from the tables of parts, so that a new part takes its place by itself."""
     for generator, part in GENERATORS.items():

@@ -15,11 +15,12 @@ from pipeline.shift import DENSITY_ROWS
 from solvers.continuous_search import ContinuousSearch
 from solvers.contracts import ProbabilisticSurrogate, TreeSurrogate
 from solvers.evolution import CMAES
+from solvers.free_cells import FreeCells
 from solvers.genetic import GeneticCodes
 from solvers.local_search import LocalSearch
 from solvers.plausibility import Plausibility
 from solvers.random_search import BestOfTraining, Distribution, RandomCodes, RandomLatents
-from solvers.surrogate_based import FreeCells, SurrogateSolver
+from solvers.surrogate_based import SurrogateSolver
 from solvers.trees import Limits
 from solvers.turbo import TuRBO
 from vqlso.contracts import LatentSpace, Solver

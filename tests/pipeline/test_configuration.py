@@ -163,7 +163,13 @@ def test_every_number_is_checked() -> None:
     numbers = {
         key for key, value in config.items() if isinstance(value, int | float) and value is not True
     }
-    anything_goes = {"data.restrict", "data.count", "train_from_scratch", "smoke_test", "solver.adapts"}
+    anything_goes = {
+        "data.restrict",
+        "data.count",
+        "train_from_scratch",
+        "smoke_test",
+        "solver.adapts",
+    }
     assert numbers - anything_goes <= {*AT_LEAST, *ABOVE_ZERO}
 
 
