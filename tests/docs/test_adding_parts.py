@@ -21,7 +21,7 @@ from pipeline.listing import listing
 from pipeline.parts import build_retrainer, build_solver
 from vqlso.spaces import CodeGrid
 
-CHOICES = ["surrogate=forest", "solver=random", "solver.backend=ascent", "retrainer=top",
+CHOICES = ["surrogate=bagged", "solver=scattering", "solver.backend=ascent", "retrainer=top",
            "objective=callable"]
 for choice in CHOICES:
     more = ["objective.target=my_scores:redness"] if choice == "objective=callable" else []
@@ -30,7 +30,7 @@ for choice in CHOICES:
     solver = build_solver(config, CodeGrid(16, 8, 8), threads=1)
     print(choice, type(getattr(solver, "surrogate", solver)).__name__,
           type(build_retrainer(config)).__name__)
-print({row["name"] for row in listing()} >= {"forest", "random", "ascent", "top"})
+print({row["name"] for row in listing()} >= {"bagged", "scattering", "ascent", "top"})
 """
 
 
@@ -75,8 +75,8 @@ def test_every_example_is_found_and_short() -> None:
 def test_every_part_can_be_chosen(checkout: Path) -> None:
     output = run(checkout, "-c", BUILD)
     assert output.splitlines() == [
-        "surrogate=forest ForestSurrogate WeightedRetraining",
-        "solver=random RandomSolver WeightedRetraining",
+        "surrogate=bagged BaggedTrees WeightedRetraining",
+        "solver=scattering Scattering WeightedRetraining",
         "solver.backend=ascent LightGBM WeightedRetraining",
         "retrainer=top LightGBM TopRetraining",
         "objective=callable LightGBM WeightedRetraining",

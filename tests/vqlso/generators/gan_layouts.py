@@ -1,6 +1,10 @@
 """Tiny generators in the layouts of the public checkpoints."""
 
+import sys
+import types
+
 import numpy as np
+import pytest
 from gan_pickles import Code, call, code, name, parameter, tensor
 
 BUFFERS = (
@@ -149,3 +153,22 @@ def tensorflow_variables(weights: Weights) -> dict[str, list[tuple[str, np.ndarr
                 array = array - np.float32(1)
             variables["synthesis"].append((f"{side}x{side}/{layer}/{rest}", array))
     return variables
+
+
+class Network:
+    """Pickles as a network of NVIDIA's TensorFlow library does."""
+
+    def __init__(self, **state: object) -> None:
+        self.__dict__.update(state)
+
+
+Network.__module__ = "dnnlib.tflib.network"
+
+
+def name_tensorflow_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pickle find `Network` under its name."""
+    fake = types.ModuleType("dnnlib.tflib.network")
+    fake.Network = Network
+    for parent in ("dnnlib", "dnnlib.tflib"):
+        monkeypatch.setitem(sys.modules, parent, types.ModuleType(parent))
+    monkeypatch.setitem(sys.modules, "dnnlib.tflib.network", fake)

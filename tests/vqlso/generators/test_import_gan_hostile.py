@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gan_layouts import module, random_state, rosinality_state
+from gan_layouts import module, random_state, rosinality_state, tensorflow_variables
 from gan_pickles import (
     ORDERED,
     Code,
@@ -38,7 +38,9 @@ from hypothesis import strategies as st
 from vqlso.errors import CheckpointError
 from vqlso.generators.import_gan import read_gan
 from vqlso.generators.import_gan.architecture import stylegan2_shapes
+from vqlso.generators.import_gan.stylegan3_architecture import stylegan3_shapes
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings
+from vqlso.generators.stylegan3.settings import StyleGAN3Settings
 
 WORKER = Path(__file__).with_name("import_gan_worker.py")
 # A million opcodes of Python objects, and an interpreter's slack.
@@ -49,6 +51,11 @@ TINY = StyleGAN2Settings(
     resolution=8, z_dim=2, w_dim=2, mapping_layers=1, channel_base=16, channel_max=2
 )
 STATE = random_state(stylegan2_shapes({**TINY.__dict__}))
+STATE_3 = random_state(
+    stylegan3_shapes(
+        StyleGAN3Settings(16, 2, 2, channel_base=16, channel_max=2, num_layers=4, margin_size=1)
+    )
+)
 SIX = np.arange(6, dtype=np.float32)
 LOAD = name("torch.storage", "_load_from_bytes")
 ENCODE = name("_codecs", "encode")
@@ -255,7 +262,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, ob
     for key, content in VALID.items():
         (valid / key).write_bytes(content)
     rng = np.random.default_rng(0)
-    for key, i in itertools.product(VALID, range(100)):
+    for key, i in itertools.product(VALID, range(60)):
         (hostile / f"damaged {key} {i}").write_bytes(damaged(VALID[key], rng))
     arguments = [sys.executable, str(WORKER), str(hostile), str(valid)]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=SECONDS, check=False)
@@ -271,7 +278,24 @@ def valid_archive(*, zipped: bool) -> bytes:
         return file.read()
 
 
+def tensorflow_network(variables: list[tuple[str, np.ndarray]], **state: object) -> Code:
+    arrays = [
+        (key, array_of(FLOATS, array.shape, np.ascontiguousarray(array).tobytes()))
+        for key, array in variables
+    ]
+    return built(Code(NETWORK + b")\x81"), state | {"variables": arrays})
+
+
+def valid_tensorflow() -> bytes:
+    variables = tensorflow_variables(STATE)
+    components = {key: tensorflow_network(variables[key]) for key in ("mapping", "synthesis")}
+    network = tensorflow_network(variables[""], version=4, static_kwargs={}, components=components)
+    return pickled((network, network, network))
+
+
 VALID = {
+    "tensorflow": valid_tensorflow(),
+    "stylegan3": pickled({"G_ema": module("Generator", STATE_3, arguments={"margin_size": 1})}),
     "nvidia": pickled({"G_ema": module("Generator", STATE, clamp=None)}),
     "zip": valid_archive(zipped=True),
     "legacy": valid_archive(zipped=False),

@@ -1,8 +1,6 @@
 """Files of other kinds are refused with the kind found, and nothing is written."""
 
 import pickle
-import sys
-import types
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gan_layouts import Weights, module, random_state, rosinality_state, tensorflow_variables
+from gan_layouts import (
+    Network,
+    Weights,
+    module,
+    name_tensorflow_classes,
+    random_state,
+    rosinality_state,
+    tensorflow_variables,
+)
 from gan_pickles import pickled, tensor
 from safetensors.numpy import save as safetensors_bytes
 
@@ -166,26 +172,14 @@ def test_other_checkpoints_of_torch_are_refused(
         read_gan(path)
 
 
-class _Network:
-    def __init__(self, **state: object) -> None:
-        self.__dict__.update(state)
-
-
-_Network.__module__, _Network.__qualname__ = "dnnlib.tflib.network", "Network"
-
-
 def tensorflow_pickle(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict], None]) -> bytes:
-    fake = types.ModuleType("dnnlib.tflib.network")
-    fake.Network = _Network
-    for parent in ("dnnlib", "dnnlib.tflib"):
-        monkeypatch.setitem(sys.modules, parent, types.ModuleType(parent))
-    monkeypatch.setitem(sys.modules, "dnnlib.tflib.network", fake)
+    name_tensorflow_classes(monkeypatch)
     variables = tensorflow_variables(STATE)
-    components = {key: _Network(variables=variables[key]) for key in ("mapping", "synthesis")}
+    components = {key: Network(variables=variables[key]) for key in ("mapping", "synthesis")}
     state = {"version": 4, "static_kwargs": {}, "components": components}
     state["variables"] = variables[""]
     change(state)
-    network = _Network(**state)
+    network = Network(**state)
     return pickle.dumps((network, network, network), 4)
 
 

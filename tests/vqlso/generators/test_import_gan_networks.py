@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 from gan_layouts import (
+    Network,
     Weights,
     module,
+    name_tensorflow_classes,
     random_state,
     rosinality_state,
     tensorflow_variables,
@@ -231,32 +233,20 @@ def test_tensors_that_torch_pickled_come_back_bit_by_bit(
     assert_same(read_gan(path), weights)
 
 
-class _Network:
-    def __init__(self, **state: object) -> None:
-        self.__dict__.update(state)
-
-
-_Network.__module__, _Network.__qualname__ = "dnnlib.tflib.network", "Network"
-
-
 @pytest.fixture
 def _tensorflow_classes(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = types.ModuleType("dnnlib.tflib.network")
-    fake.Network = _Network
-    for parent in ("dnnlib", "dnnlib.tflib"):
-        monkeypatch.setitem(sys.modules, parent, types.ModuleType(parent))
-    monkeypatch.setitem(sys.modules, "dnnlib.tflib.network", fake)
+    name_tensorflow_classes(monkeypatch)
 
 
 def tensorflow_file(path: Path, weights: Weights, protocol: int = 4, **changes: object) -> Path:
     variables = tensorflow_variables(weights)
     components = {
-        key: _Network(version=4, variables=variables[key], build_module_src="raise SystemExit")
+        key: Network(version=4, variables=variables[key], build_module_src="raise SystemExit")
         for key in ("mapping", "synthesis")
     }
     state = {"version": 4, "static_kwargs": {"conv_clamp": 256.0}, "components": components}
-    generator = _Network(**(state | {"variables": variables[""]} | changes))
-    path.write_bytes(pickle.dumps((generator, _Network(version=4), generator), protocol))
+    generator = Network(**(state | {"variables": variables[""]} | changes))
+    path.write_bytes(pickle.dumps((generator, Network(version=4), generator), protocol))
     return path
 
 
