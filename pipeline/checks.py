@@ -27,6 +27,7 @@ AT_LEAST: dict[str, float] = {
     "generator.dimension": 1,
     "generator.residual_blocks": 0,
     "generator.samples": 1,
+    "generator.truncation": 0,
     "generator.epochs": 1,
     "generator.batch_size": 1,
     "generator.seed": 0,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.import_command import import_gan
 from pipeline.study_command import compare, sweep
 from pipeline.terminal import (
     SMOKE_TEST,
@@ -108,6 +109,7 @@ def report(folder: RunArgument, as_json: JsonOption = False, debug: DebugOption 
 
 app.command(cls=Command)(sweep)
 app.command(cls=Command)(compare)
+app.command(cls=Command)(import_gan)
 
 
 @app.command("list", cls=Command)

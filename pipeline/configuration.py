@@ -69,6 +69,8 @@ class GeneratorConfig:
     Attributes:
         checkpoint: weights to use instead of training.
         samples: latents that a search starts from where the generator cannot encode images.
+        space: of a GAN's latent spaces the one that is searched: "z", "w", "w+" or "s".
+        truncation: psi of the samples of "w", "w+" and "s"; 1 leaves them as they are.
         seed: of the training.
     """
 
@@ -84,6 +86,8 @@ class GeneratorConfig:
     decay: str = "none"
     checkpoint: str | None = None
     samples: int = 2000
+    space: str | None = None
+    truncation: float = 0.7
     seed: int = 0
 
 

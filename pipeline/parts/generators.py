@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.configuration import ExperimentConfig, GeneratorConfig
 from pipeline.parts.part import Latents
-from pipeline.shelf import Shelf
+from pipeline.shelf import PACKAGED, Shelf
 from vqlso.checkpoints import kind_of
 from vqlso.contracts import Generator, LatentSpace
 from vqlso.data.image_set import ImageSet
@@ -34,6 +35,11 @@ Train = Callable[
 ]
 
 
+PACKAGED_GAN = PACKAGED / "stylegan2-faces.safetensors"
+# Kinds of files that one choice of generator reads.
+FAMILIES = {"stylegan3-t": "stylegan2", "stylegan3-r": "stylegan2"}
+
+
 @dataclass(frozen=True)
 class GeneratorPart:
     """One kind of generator.
@@ -44,6 +50,7 @@ class GeneratorPart:
         encodes: whether it maps images to latents, without which it cannot be retrained here.
         multiple: of which its images' sides are multiples.
         space: where its latents live, known before it is trained.
+        load: reads it from a file.
         train: makes it for the restricted training set, or finds it, with its origin.
         quality: figures about it, by name, measured on images.
     """
@@ -53,6 +60,7 @@ class GeneratorPart:
     encodes: bool
     multiple: int
     space: Callable[[ExperimentConfig], LatentSpace]
+    load: Callable[[GeneratorConfig, Path], Generator]
     train: Train
     quality: Callable[[Any, NDArray[np.uint8]], Mapping[str, float]]
 
@@ -165,6 +173,45 @@ def _vae_quality(generator: VAE, images: NDArray[np.uint8]) -> dict[str, float]:
     return {"reconstruction_error": reconstruction_error(generator, images)}
 
 
+def _load(config: GeneratorConfig, path: Path) -> Generator:  # noqa: ARG001
+    return load_generator(path)
+
+
+def _load_gan(config: GeneratorConfig, path: Path) -> Generator:
+    return _gan(path, config.truncation, config.space or "w")
+
+
+@lru_cache(maxsize=4)
+def _gan(path: Path, truncation: float, space: str) -> Generator:
+    """A GAN; kept, because its latent space is asked for before the run and again in it."""
+    return load_generator(path, truncation_psi=truncation, searched=space)
+
+
+def _path_of_gan(config: GeneratorConfig) -> Path:
+    return PACKAGED_GAN if config.checkpoint is None else Path(config.checkpoint).expanduser()
+
+
+def _gan_space(config: ExperimentConfig) -> LatentSpace:
+    return _load_gan(config.generator, _path_of_gan(config.generator)).space
+
+
+def _packaged_gan(
+    config: GeneratorConfig,
+    data: ImageSet,
+    training: NDArray[np.int64],  # noqa: ARG001
+    shelf: Shelf,  # noqa: ARG001
+    progress: Progress,  # noqa: ARG001
+) -> tuple[Generator, str]:
+    generator = _load_gan(config, PACKAGED_GAN)
+    _require_size(generator, data.images.shape[-1], "the packaged StyleGAN2")
+    return generator, "packaged weights, trained on procedural faces of all degrees"
+
+
+def _no_quality(generator: Any, images: NDArray[np.uint8]) -> dict[str, float]:  # noqa: ARG001
+    """What cannot encode has no reconstructions to measure."""
+    return {}
+
+
 GENERATORS: dict[str, GeneratorPart] = {
     "vqvae": GeneratorPart(
         "discrete: grids of codes, an encoder and a decoder",
@@ -172,6 +219,7 @@ GENERATORS: dict[str, GeneratorPart] = {
         encodes=True,
         multiple=DOWNSAMPLING,
         space=_code_grid,
+        load=_load,
         train=_trained_vqvae,
         quality=_vqvae_quality,
     ),
@@ -181,8 +229,19 @@ GENERATORS: dict[str, GeneratorPart] = {
         encodes=True,
         multiple=VAE_DOWNSAMPLING,
         space=_vectors,
+        load=_load,
         train=_trained_vae,
         quality=_vae_quality,
+    ),
+    "stylegan2": GeneratorPart(
+        "continuous: a StyleGAN2 or 3, trained before; no encoder, so no retraining",
+        latents="vectors",
+        encodes=False,
+        multiple=1,
+        space=_gan_space,
+        load=_load_gan,
+        train=_packaged_gan,
+        quality=_no_quality,
     ),
 }
 
@@ -197,20 +256,23 @@ def given_generator(config: ExperimentConfig) -> tuple[Generator, str] | None:
     if config.generator.checkpoint is None:
         return None
     path = Path(config.generator.checkpoint).expanduser()
-    generator = load_generator(path)
-    kind = kind_of(path)
-    if kind != config.generator.kind:
+    generator = _load(config.generator, path)
+    wanted, kind = config.generator.kind, kind_of(path)
+    if wanted != FAMILIES.get(kind, kind):
         raise ConfigError(
             f"generator.checkpoint={config.generator.checkpoint} is of kind '{kind}', but "
-            f"generator={config.generator.kind} was chosen."
+            f"generator={wanted} was chosen."
         )
-    size = generator.image_shape[-1]
-    if size != config.data.size:
+    _require_size(generator, config.data.size, f"generator.checkpoint={path}")
+    return GENERATORS[wanted].load(config.generator, path), path.name
+
+
+def _require_size(generator: Generator, size: int, what: str) -> None:
+    own = generator.image_shape[-1]
+    if own != size:
         raise ConfigError(
-            f"generator.checkpoint={config.generator.checkpoint} makes images of {size} pixels, "
-            f"but data.size is {config.data.size}: set data.size={size}."
+            f"{what} makes images of {own} pixels, but data.size is {size}: set data.size={own}."
         )
-    return generator, path.name
 
 
 def trained_generator(

@@ -29,6 +29,9 @@ from pipeline.run_folder import RunFolder
 from vqlso.archive import Archive
 from vqlso.contracts import EncodingGenerator, Generator
 from vqlso.errors import ConfigError
+from vqlso.generators.stylegan2.generator import StyleGAN2
+from vqlso.generators.stylegan2.network import StyleGAN2Network
+from vqlso.generators.stylegan2.settings import StyleGAN2Settings
 from vqlso.generators.vae import VAE, VAENetwork, VAESettings
 from vqlso.generators.vqvae import VQVAE, VQVAENetwork, VQVAESettings
 from vqlso.images import to_bytes
@@ -60,7 +63,15 @@ def vae() -> VAE:
     return VAE(VAENetwork(VAESettings(32, 2, 4)))
 
 
-UNTRAINED: dict[str, Callable[[], Generator]] = {"vqvae": vqvae, "vae": vae}
+def stylegan2() -> StyleGAN2:
+    return StyleGAN2(StyleGAN2Network(StyleGAN2Settings(32, 4, 4, 0, 1, 64, 8)))
+
+
+UNTRAINED: dict[str, Callable[[], Generator]] = {
+    "vqvae": vqvae,
+    "vae": vae,
+    "stylegan2": stylegan2,
+}
 
 
 def brightness(images: Tensor) -> NDArray[np.float64]:
@@ -92,9 +103,12 @@ def start(generator: Generator) -> Archive:
 )
 def test_it_runs(combination: Combination, tmp_path: Path) -> None:
     config = configured(combination)
-    check(config)
     torch.manual_seed(0)
     generator = UNTRAINED[combination.generator]()
+    if isinstance(generator, StyleGAN2):
+        config.generator.checkpoint = str(tmp_path / "gan.safetensors")
+        generator.save(Path(config.generator.checkpoint))
+    check(config)
     loop = Loop(
         problem=ImageScore(generator, brightness),
         generator=generator,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from vqlso.checkpoints import kind_of
 from vqlso.errors import CheckpointError
@@ -16,11 +16,18 @@ if TYPE_CHECKING:
 KINDS = {
     "vqvae": ("vqlso.generators.vqvae", "VQVAE"),
     "vae": ("vqlso.generators.vae", "VAE"),
+    "stylegan3-t": ("vqlso.generators.stylegan3.generator", "StyleGAN3"),
+    "stylegan3-r": ("vqlso.generators.stylegan3.generator", "StyleGAN3"),
+    "stylegan2": ("vqlso.generators.stylegan2.generator", "StyleGAN2"),
 }
 
 
-def load_generator(path: Path | str) -> Generator:
+def load_generator(path: Path | str, **options: Any) -> Generator:
     """The generator in a file that a generator's `save` or `vqlso import-gan` wrote.
+
+    Args:
+        path: the file.
+        options: what the kind's own `load` takes, such as `truncation_psi` of a StyleGAN.
 
     Raises:
         CheckpointError: the file is missing, damaged, or holds no generator.
@@ -32,4 +39,5 @@ def load_generator(path: Path | str) -> Generator:
             f"Known: {', '.join(KINDS)}."
         )
     module, name = KINDS[kind]
-    return cast("Generator", getattr(importlib.import_module(module), name).load(Path(path)))
+    generator = getattr(importlib.import_module(module), name)
+    return cast("Generator", generator.load(Path(path), **options))

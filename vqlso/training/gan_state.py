@@ -15,9 +15,12 @@ from vqlso.files import write_whole
 from vqlso.generators.stylegan2.discriminator import Discriminator
 from vqlso.generators.stylegan2.network import StyleGAN2Network
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings
+from vqlso.training.gan_settings import StyleGAN2Training
 
 # The report averages over the last steps: one batch's loss says little.
 STEPS_REPORTED = 50
+# Of a state, what is kept as it is; networks and optimisers are kept as their own states.
+VALUES = ("done", "augmentation", "path_length", "recent")
 
 
 @dataclass
@@ -50,41 +53,33 @@ class GANState:
     def begin(
         cls,
         settings: StyleGAN2Settings,
-        discriminator: StyleGAN2Settings,
-        optimisers: tuple[dict[str, Any], dict[str, Any]],
+        training: StyleGAN2Training,
         seed: int,
         device: torch.device,
     ) -> GANState:
-        """New networks and fresh optimisers.
-
-        Args:
-            settings: of the generator.
-            discriminator: settings of the discriminator.
-            optimisers: Adam's arguments for the generator and for the discriminator.
-            seed: of the first weights.
-            device: where everything lives.
-        """
+        """New networks and fresh optimisers on a device; the seed is of the first weights."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            networks = (StyleGAN2Network(settings), Discriminator(discriminator))
-        for network in networks:
+            generator = StyleGAN2Network(settings)
+            discriminator = Discriminator(training.discriminator_settings(settings))
+        for network in (generator, discriminator):
             network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        adams = [
-            torch.optim.Adam(network.parameters(), fused=True, **arguments)
-            for network, arguments in zip(networks, optimisers, strict=True)
-        ]
-        average = copy.deepcopy(networks[0]).eval().requires_grad_(False)
-        return cls(*networks, average, (adams[0], adams[1]))
+        average = copy.deepcopy(generator).eval().requires_grad_(False)
+        optimisers = (
+            torch.optim.Adam(generator.parameters(), fused=True, **training.generator_adam),
+            torch.optim.Adam(discriminator.parameters(), fused=True, **training.discriminator_adam),
+        )
+        return cls(generator, discriminator, average, optimisers)
 
     @torch.no_grad()
     def follow(self, decay: float) -> None:
         """Move the running mean towards the generator: decay * mean + (1 - decay) * generator."""
-        for mean, value in zip(
-            self.average.parameters(), self.generator.parameters(), strict=True
-        ):
-            mean.lerp_(value, 1 - decay)
-        for mean, value in zip(self.average.buffers(), self.generator.buffers(), strict=True):
-            mean.copy_(value)
+        weights = zip(self.average.parameters(), self.generator.parameters(), strict=True)
+        for mean, weight in weights:
+            mean.lerp_(weight, 1 - decay)
+        buffers = zip(self.average.buffers(), self.generator.buffers(), strict=True)
+        for own, other in buffers:
+            own.copy_(other)
 
     def note(self, measures: dict[str, float]) -> None:
         """Keep this step's measures, and forget those of long ago."""
@@ -107,7 +102,7 @@ class GANState:
         content = {
             "identity": identity,
             **{name: part.state_dict() for name, part in self._parts().items()},
-            **{name: getattr(self, name) for name in NUMBERS},
+            **{name: getattr(self, name) for name in VALUES},
         }
         # By way of memory, because torch reports a full disk as an error of its own kind.
         buffer = io.BytesIO()
@@ -128,7 +123,7 @@ class GANState:
                 raise ValueError("it was saved with another seed, network, training or data")
             for name, part in self._parts().items():
                 part.load_state_dict(content[name])
-            for name in NUMBERS:
+            for name in VALUES:
                 setattr(self, name, content[name])
         except Exception as error:  # a damaged pickle can raise nearly anything
             reason = (str(error).splitlines() or [""])[0]
@@ -145,6 +140,3 @@ class GANState:
             "generator's optimiser": self.optimisers[0],
             "discriminator's optimiser": self.optimisers[1],
         }
-
-
-NUMBERS = ("done", "augmentation", "path_length", "recent")

@@ -36,9 +36,10 @@ class StyleGAN3:
         label: (c_dim,) what images are conditioned on where no label is given; only for networks
             with labels.
         memory_mib: bound on the memory that `decode` takes for activations, in MiB.
+        searched: the space that is searched unless another is named.
 
     Attributes:
-        space: the default one, "w".
+        space: the searched one.
         chunk: images that `decode` makes at once.
     """
 
@@ -49,6 +50,7 @@ class StyleGAN3:
         truncation_psi: float = 1.0,
         label: NDArray[np.floating[Any]] | None = None,
         memory_mib: int = 256,
+        searched: str = "w",
     ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.settings = network.settings
@@ -56,7 +58,7 @@ class StyleGAN3:
         self.label = label
         self.chunk = _chunk(self.settings, memory_mib)
         self._spaces = self._make_spaces()
-        self.space = self._spaces["w"]
+        self.space = self._require(searched)
 
     @property
     def spaces(self) -> Mapping[str, RealVectors]:
@@ -87,12 +89,7 @@ class StyleGAN3:
         Raises:
             LatentSpaceError: an unknown space, or latents of another shape than its own.
         """
-        if space not in self._spaces:
-            raise LatentSpaceError(
-                f"A StyleGAN3 decodes latents of the spaces {', '.join(self._spaces)}, not "
-                f"'{space}'."
-            )
-        latents = torch.from_numpy(self._spaces[space].validate(z)).float()
+        latents = torch.from_numpy(self._require(space).validate(z)).float()
         repeated: Callable[[Tensor], Tensor] = {
             "z": lambda chunk: self.map(chunk),
             "w": lambda chunk: self._repeated(chunk),
@@ -183,6 +180,14 @@ class StyleGAN3:
             return made_of(self.map(z, self.truncation_psi)).double().cpu().numpy()
 
         return draw
+
+    def _require(self, space: str) -> RealVectors:
+        if space not in self._spaces:
+            raise LatentSpaceError(
+                f"A StyleGAN3 decodes latents of the spaces {', '.join(self._spaces)}, not "
+                f"'{space}'."
+            )
+        return self._spaces[space]
 
     def _rows(self, latents: Tensor | NDArray[np.floating[Any]], space: str) -> Tensor:
         rows = torch.as_tensor(latents, dtype=torch.float32, device=self._device)
