@@ -36,11 +36,13 @@ from benchmarks.recording import RESULTS, Recording, write_result
 from benchmarks.shortcut_surrogates import FULL, SHORTCUTS, ContinuedLightGBM
 from benchmarks.tables import spread
 from benchmarks.whole_tables import reached
-from pipeline.configuration import ExperimentConfig, composed
+from pipeline.configuration import composed
 from pipeline.preparation import Preparation, prepare
 from pipeline.run_folder import RunFolder
+from pipeline.settings import ExperimentConfig
 from solvers.contracts import TreeSurrogate
-from solvers.surrogate_based import FreeCells, SurrogateSolver
+from solvers.free_cells import FreeCells
+from solvers.surrogate_based import SurrogateSolver
 from vqlso.archive import Archive
 from vqlso.hardware import limit_threads
 from vqlso.images import to_unit

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from benchmarks.trees.peers import Answer, Question
 from benchmarks.whole_stages import Queried, Stages, TimedArchive, timed
-from pipeline.configuration import ExperimentConfig
+from pipeline.settings import ExperimentConfig
 from vqlso.contracts import Objective
 from vqlso.generators.vqvae import VQVAE, VQVAENetwork
 from vqlso.images import to_unit

@@ -7,9 +7,10 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from pipeline.configuration import ExperimentConfig, nearest
+from pipeline.configuration import nearest
 from pipeline.parts import GENERATORS, RETRAINERS, build_retrainer, build_solver
 from pipeline.scorers import OBJECTIVES
+from pipeline.settings import ExperimentConfig
 from pipeline.sources import SOURCES
 from vqlso.errors import ConfigError, LatentSpaceError, SolverError
 
@@ -58,6 +59,17 @@ AT_LEAST: dict[str, float] = {
     "shift.patience": 0,
     "shift.tolerance": 0,
     "metrics.frechet_images": 2,
+    "gan.dimension": 1,
+    "gan.mapping_layers": 1,
+    "gan.channel_base": 8,
+    "gan.channel_max": 1,
+    "gan.batch_size": 1,
+    "gan.r1_gamma": 0,
+    "gan.path_weight": 0,
+    "gan.mixing": 0,
+    "gan.average_kimg": 0,
+    "gan.samples": 2,
+    "gan.seed": 0,
 }
 ABOVE_ZERO = (
     "generator.learning_rate",
@@ -66,15 +78,20 @@ ABOVE_ZERO = (
     "solver.step",
     "retrainer.k",
     "retrainer.learning_rate",
+    "gan.kimg",
+    "gan.learning_rate",
+    "gan.look_kimg",
 )
 CHOICES: dict[str, tuple[Any, ...]] = {
+    "task": ("search", "train_gan"),
+    "gan.noise": ("none", "random"),
     "data.kind": tuple(SOURCES),
     "data.crop": ("centre", "detector"),
     "generator.kind": tuple(GENERATORS),
     "generator.codebook.update": ("gradient", "ema"),
     "generator.decay": ("none", "cosine"),
     "objective.kind": tuple(OBJECTIVES),
-    "solver.importance": ("gain", "split"),
+    "solver.importance": ("gain", "split", "permutation", "shap"),
     "solver.references": ("uniform", "weighted"),
     "metrics.tap": (64, 192, 768, 2048),
 }
@@ -119,7 +136,8 @@ def check(config: ExperimentConfig) -> None:
             )
     _check_data(config)
     _check_paths(config)
-    _check_search(config)
+    if config.task == "search":
+        _check_search(config)
 
 
 def _check_data(config: ExperimentConfig) -> None:

@@ -10,8 +10,9 @@ from time import perf_counter
 from typing import Any
 
 from pipeline.checks import check
-from pipeline.configuration import ExperimentConfig, as_yaml, run_name, saved
+from pipeline.configuration import as_yaml, run_name, saved
 from pipeline.evaluation import evaluate
+from pipeline.gan_training import train_gan
 from pipeline.journal import Event
 from pipeline.loop import Budget, Loop
 from pipeline.parts import build_retrainer, build_solver
@@ -19,6 +20,7 @@ from pipeline.preparation import Preparation, prepare
 from pipeline.provenance import FILE, compare, environment
 from pipeline.report.page import write_report
 from pipeline.run_folder import RunFolder
+from pipeline.settings import ExperimentConfig
 from pipeline.shift import Settled, ShiftMonitor
 from pipeline.sources import anchored
 from pipeline.threads import threads_of
@@ -127,9 +129,14 @@ def carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress) ->
 
 
 def _carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> None:
+    limit_threads(threads_of(config))
+    summary = TASKS[config.task](anchored(config), folder, progress)
+    folder.write_json(folder.summary.name, {**summary, "smoke_test": config.smoke_test})
+    write_report(folder)
+
+
+def _search(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> dict[str, Any]:
     threads = threads_of(config)
-    limit_threads(threads)
-    config = anchored(config)
     start_ = prepare(config, folder, progress)
     _write_preparation(folder, start_.facts)
     loop = build_loop(config, start_, folder, threads, progress)
@@ -137,17 +144,7 @@ def _carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress) -
     started = perf_counter()
     summary = evaluate(folder, start_, loop.archive, config.seed, config.metrics)
     stages = seconds_by_stage(folder, perf_counter() - started)
-    total = round(sum(stages.values()), 3)
-    folder.write_json(
-        folder.summary.name,
-        {
-            **summary,
-            "seconds": total,
-            "seconds_by_stage": stages,
-            "smoke_test": config.smoke_test,
-        },
-    )
-    write_report(folder)
+    return {**summary, "seconds": round(sum(stages.values()), 3), "seconds_by_stage": stages}
 
 
 def build_loop(
@@ -208,3 +205,9 @@ def _folder_of(config: ExperimentConfig) -> Path:
     if config.out:
         return Path(config.out).expanduser()
     return Path("runs") / run_name(config)
+
+
+TASKS: dict[str, Callable[[ExperimentConfig, RunFolder, Progress], dict[str, Any]]] = {
+    "search": _search,
+    "train_gan": train_gan,
+}

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, sleep
 
-from pipeline.configuration import ExperimentConfig
 from pipeline.experiment import resume, start
 from pipeline.preparation import prepare
 from pipeline.run_folder import RunFolder
+from pipeline.settings import ExperimentConfig
 from pipeline.shelf import TRAINED_HERE
 from pipeline.threads import threads_of
 from vqlso.errors import RunFolderError, VqlsoError

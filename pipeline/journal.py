@@ -23,7 +23,7 @@ from vqlso.errors import RunFolderError
 
 Event = dict[str, Any]
 
-KINDS = ("round", "query", "end")
+KINDS = ("round", "query", "look", "end")
 LINK = "link"
 FIRST_LINK = ""
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.configuration import ExperimentConfig
 from pipeline.parts.generators import given_generator, quality, trained_generator
 from pipeline.run_folder import RunFolder
 from pipeline.scorers import given_objective, prepare_scorers, with_degrees
+from pipeline.settings import ExperimentConfig
 from pipeline.shelf import Shelf
 from pipeline.sources import default_cache, load_data
 from pipeline.starting_set import encoded_start, sampled_start

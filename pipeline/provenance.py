@@ -16,10 +16,11 @@ from typing import Any
 import pipeline
 import solvers
 import vqlso
-from pipeline.configuration import NOT_HASHED, ExperimentConfig
+from pipeline.configuration import NOT_HASHED
 from pipeline.journal import plain
 from pipeline.run_folder import RunFolder
 from pipeline.scorers import given_source
+from pipeline.settings import ExperimentConfig
 from pipeline.threads import threads_of
 from vqlso.errors import RunFolderError
 from vqlso.hardware import available_cores

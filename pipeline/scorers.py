@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.configuration import ExperimentConfig, ObjectiveConfig
+from pipeline.settings import ExperimentConfig, ObjectiveConfig
 from pipeline.shelf import Shelf
 from pipeline.sources import given_path
 from vqlso.contracts import Objective

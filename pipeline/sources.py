@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.configuration import DataConfig, ExperimentConfig, nearest
+from pipeline.configuration import nearest
+from pipeline.settings import DataConfig, ExperimentConfig
 from vqlso.data.celeba import celeba
 from vqlso.data.crop import CENTRE, CENTRE_SQUARE, Crop, DetectorCrop
 from vqlso.data.faces import procedural_faces

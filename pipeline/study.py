@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 
 from pipeline.checks import check
-from pipeline.configuration import ExperimentConfig, composed, config_folder, nearest, run_name
+from pipeline.configuration import composed, config_folder, nearest, run_name
 from pipeline.scorers import given_objective
+from pipeline.settings import ExperimentConfig
 from vqlso.errors import ConfigError, VqlsoError
 
 DECIDED = {"seed": "its seeds (--seeds)", "out": "the study's folder (--out)"}

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.configuration import ExperimentConfig
 from pipeline.run_folder import RunFolder
+from pipeline.settings import ExperimentConfig
 from pipeline.study import PlannedRun
 from vqlso.errors import RunFolderError, StudyError
 from vqlso.files import locked, write_whole

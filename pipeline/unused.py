@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vqlso.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipeline.configuration import ExperimentConfig
+    from pipeline.settings import ExperimentConfig
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,7 @@ IDLE = (
             "solver.backend",
             "solver.node_limit",
             "solver.time_limit",
+            "solver.exploration",
             "solver.plausibility",
             "solver.least_seen",
             "solver.optima",
@@ -236,6 +237,18 @@ IDLE = (
         lambda config: config.shift.patience == 0,
         "shift.patience=0",
         "set shift.patience above 0",
+    ),
+    Idle(
+        ("gan.",),
+        lambda config: config.task != "train_gan",
+        "an experiment that trains no GAN",
+        "run train_stylegan2",
+    ),
+    Idle(
+        ("generator.", "objective.", "surrogate.", "solver.", "retrainer.", "shift.", "metrics."),
+        lambda config: config.task == "train_gan",
+        "train_stylegan2, which only trains",
+        "run another experiment",
     ),
     Idle(
         ("metrics.tap",),

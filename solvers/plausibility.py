@@ -87,7 +87,12 @@ class NeighbourPrior:
         return np.asarray(total)
 
     def sides(
-        self, ensemble: TreeEnsemble, wanted: Plausibility, free: Codes, reference: Codes
+        self,
+        ensemble: TreeEnsemble,
+        wanted: Plausibility,
+        free: Codes,
+        reference: Codes,
+        beside: float = 0.0,
     ) -> tuple[list[Term], dict[int, list[float]] | None]:
         """Terms and allowed codes for `solvers.trees.maximize`.
 
@@ -99,11 +104,13 @@ class NeighbourPrior:
             wanted: of the codes.
             free: (t,) cells.
             reference: (cells,) codes.
+            beside: how much terms of others can raise the objective above the reference's.
         """
         terms = self.terms(free, wanted.weight) if wanted.weight else []
         if not wanted.least:
             return terms, None
-        most = 1.0 + 2 * ensemble.n_trees * ensemble.exact.largest_leaf + sum(map(_range, terms))
+        leaves = 2 * ensemble.n_trees * ensemble.exact.largest_leaf
+        most = 1.0 + beside + leaves + sum(map(_range, terms))
         for pairs in self.unseen_pairs(free, wanted.least, reference):
             terms.append(PairTerm(pairs.first, pairs.second, most * pairs.table))
         return terms, self.allowed(free, wanted.least, reference)

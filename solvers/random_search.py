@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.free_cells import FreeCells
 from solvers.history import History
 from solvers.random_codes import codes_of_another, drawn_training_row
-from solvers.surrogate_based import FreeCells
 from vqlso.archive import Archive
 from vqlso.contracts import LatentSpace
 from vqlso.randomness import stream

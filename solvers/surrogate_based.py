@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.contracts import SavedSurrogate, TreeSurrogate
+from solvers.exploration import Exploration, distance_to_nearest
+from solvers.free_cells import FreeCells
 from solvers.history import History
 from solvers.plausibility import NeighbourPrior, Plausibility
 from solvers.random_codes import codes_of_another, drawn_training_row
-from solvers.trees import Limits, Optimum, Solution, maximize
+from solvers.trees import Limits, Optimum, Solution, Term, maximize
 from solvers.trees.backends import backend as backend_named
 from vqlso.archive import Archive
 from vqlso.errors import SolverError, VerificationError
@@ -26,42 +28,6 @@ from vqlso.training.weighting import rank_weights
 # since only that tells good codes from bad ones, beside the rounding of scores far from zero.
 TOLERANCE = 1e-6
 ROUNDING = 1e-12
-
-
-@dataclass(frozen=True)
-class FreeCells:
-    """Which cells of the reference the inner optimiser may change.
-
-    Attributes:
-        t: how many; the most important ones under the surrogate (paper 003, appendix A.2: 8).
-        importance: "gain", the loss reduction of all splits on a cell, or "split", their number.
-        fixed_choice: row-major cell indices to use instead, whatever the surrogate says.
-    """
-
-    t: int = 8
-    importance: Literal["gain", "split"] = "gain"
-    fixed_choice: tuple[int, ...] | None = None
-
-    def choose(self, surrogate: TreeSurrogate) -> NDArray[np.int64]:
-        """(t,) cell indices, ascending; ties go to the lower index."""
-        if self.fixed_choice is not None:
-            return np.array(sorted(self.fixed_choice), dtype=np.int64)
-        importance = surrogate.importance(self.importance)
-        return np.sort(np.argsort(-importance, kind="stable")[: self.t])
-
-    def check(self, space: CodeGrid) -> None:
-        """Raise SolverError where the grid has no such cells."""
-        wanted = self.fixed_choice if self.fixed_choice is not None else range(self.t)
-        if not len(wanted):
-            raise SolverError("No cell is free: solver.t must be at least 1.")
-        if len(wanted) > space.cells or max(wanted) >= space.cells or min(wanted) < 0:
-            raise SolverError(
-                f"The code grid has {space.cells} cells ({space.height} x {space.width}); "
-                f"{len(wanted)} free cells up to index {max(wanted)} were asked for. "
-                "Lower solver.t or correct solver.cells."
-            )
-        if len(set(wanted)) != len(wanted):
-            raise SolverError(f"solver.cells names a cell twice: {sorted(wanted)}.")
 
 
 @dataclass(frozen=True)
@@ -94,10 +60,11 @@ class SurrogateSolver:
         references: how the training sample that keeps the other cells is drawn: "uniform"
             (paper 003, section 2.2) or "weighted" by the rank weights of the scores.
         plausibility: what is asked of the codes beside a high prediction.
+        exploration: what the distance to the known grids counts beside it.
         optima: how many distinct best grids are proposed around each reference, >= 1; around a
             reference that has fewer, all.
         backend: the engine that solves each program; see `solvers.trees.backends`.
-        limits: node and time limits of one solve.
+        limits: node and time limits of one solve, of which a distance takes several.
         seed: of the references.
 
     Raises:
@@ -113,6 +80,7 @@ class SurrogateSolver:
         free_cells: FreeCells = FreeCells(),
         references: Literal["uniform", "weighted"] = "uniform",
         plausibility: Plausibility = Plausibility(),
+        exploration: Exploration = Exploration(),
         optima: int = 1,
         backend: str = "auto",
         limits: Limits = Limits(),
@@ -127,6 +95,7 @@ class SurrogateSolver:
         self.free_cells = free_cells
         self.references = references
         self.plausibility = plausibility
+        self.exploration = exploration
         self.optima = optima
         self.backend = backend
         self.limits = limits
@@ -163,7 +132,7 @@ class SurrogateSolver:
         """
         ids = self._history.new_ids(n)
         fit_seconds = self._refit()
-        cells = self.free_cells.choose(self.surrogate)
+        cells = self.free_cells.choose(self.surrogate, self._history, self.seed)
         optima: list[Optimum] = []
         found: list[_Found] = []
         while len(found) < n:
@@ -190,7 +159,7 @@ class SurrogateSolver:
                 "reference": references,
                 "random_codes": codes_of_another(references, cells, training, self.seed, ids),
             },
-            details=_details(optima, cells, fit_seconds) | self._plausibilities(z),
+            details=_details(optima, cells, fit_seconds) | self._given_up_for(z),
         )
 
     def save_surrogate(self, path: Path) -> None:
@@ -212,23 +181,29 @@ class SurrogateSolver:
         return int(rng.choice(len(self._history), p=rank_weights(self._history.y)))
 
     def _maximise(self, parent: int, cells: NDArray[np.int64], k: int) -> Optimum:
-        reference, ensemble = self._history.z[parent].ravel(), self.surrogate.ensemble()
+        known, ensemble = self._history.z, self.surrogate.ensemble()
+        reference = known[parent].ravel()
+        farther = max(0.0, self.exploration.kappa) * len(cells)
         terms, allowed = (
-            self._prior.sides(ensemble, self.plausibility, cells, reference)
+            self._prior.sides(ensemble, self.plausibility, cells, reference, farther)
             if self._prior
             else ([], None)
         )
-        return maximize(
-            ensemble,
-            free=cells,
-            reference=reference,
-            backend=self.backend,
-            k=k,
-            allowed=allowed,
-            terms=terms,
-            preference=self._popularity,
-            limits=self.limits,
-        )
+
+        def solve(distance: list[Term]) -> Optimum:
+            return maximize(
+                ensemble,
+                free=cells,
+                reference=reference,
+                backend=self.backend,
+                k=k,
+                allowed=allowed,
+                terms=[*terms, *distance],
+                preference=self._popularity,
+                limits=self.limits,
+            )
+
+        return self.exploration.maximised(solve, known, cells, reference, self.space.categories)
 
     def _verified_predictions(
         self, z: NDArray[np.int64], found: list[_Found]
@@ -246,11 +221,14 @@ class SurrogateSolver:
                 )
         return predicted
 
-    def _plausibilities(self, z: NDArray[np.int64]) -> dict[str, Any]:
+    def _given_up_for(self, z: NDArray[np.int64]) -> dict[str, Any]:
         """For the journal: what was given up prediction for."""
-        if self._prior is None:
-            return {}
-        return {"log_probability": self._prior.log_probability(z).tolist()}
+        measured = {}
+        if self._prior is not None:
+            measured["log_probability"] = self._prior.log_probability(z).tolist()
+        if self.exploration.asked:
+            measured["distance"] = distance_to_nearest(z, self._history.z).tolist()
+        return measured
 
 
 def code_counts(z: NDArray[np.int64], categories: int) -> NDArray[np.float64]:

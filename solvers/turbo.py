@@ -31,6 +31,8 @@ SUCCESSES = 3
 CHANGED = 20
 # The authors' code counts no smaller share of the best value as an improvement.
 IMPROVEMENT = 1e-3
+# As many as the authors' steps of Adam; here of L-BFGS.
+FIT_STEPS = 50
 # The unit cube reaches so many deviations of the training latents to either side of their mean.
 DEVIATIONS = 3.0
 
@@ -207,7 +209,8 @@ class TuRBO:
             x = torch.from_numpy(self._in_cube(rows))
             model = self._models.SingleTaskGP(x, torch.from_numpy(self._history.y[rows, None]))
             self._fitting.fit_gpytorch_mll(
-                self._mlls.ExactMarginalLogLikelihood(model.likelihood, model)
+                self._mlls.ExactMarginalLogLikelihood(model.likelihood, model),
+                optimizer_kwargs={"options": {"maxiter": FIT_STEPS}},
             )
         return model.eval()
 

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from solvers.surrogate_based import FreeCells, SurrogateSolver
+from solvers.free_cells import FreeCells
+from solvers.surrogate_based import SurrogateSolver
 from solvers.surrogates import LightGBM
 from vqlso.archive import Archive
 from vqlso.images import to_bytes

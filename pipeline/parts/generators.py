@@ -11,8 +11,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.configuration import ExperimentConfig, GeneratorConfig
 from pipeline.parts.part import Latents
+from pipeline.settings import ExperimentConfig, GeneratorConfig
 from pipeline.shelf import PACKAGED, Shelf
 from vqlso.checkpoints import kind_of
 from vqlso.contracts import Generator, LatentSpace

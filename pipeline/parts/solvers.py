@@ -8,14 +8,15 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.configuration import ExperimentConfig
 from pipeline.parts.part import Latents, SolverPart, latents_of, part
 from pipeline.parts.surrogates import SURROGATES, build_surrogate
+from pipeline.settings import ExperimentConfig
 from pipeline.shift import DENSITY_ROWS
 from solvers.continuous_search import ContinuousSearch
 from solvers.contracts import ProbabilisticSurrogate, TreeSurrogate
 from solvers.evolution import CMAES
-from solvers.free_cells import FreeCells
+from solvers.exploration import Exploration
+from solvers.free_cells import FreeCells, Importance
 from solvers.genetic import GeneticCodes
 from solvers.local_search import LocalSearch
 from solvers.plausibility import Plausibility
@@ -37,10 +38,11 @@ def _surrogate_based(config: ExperimentConfig, space: LatentSpace, threads: int)
         cast(TreeSurrogate, build_surrogate(config, space, threads)),
         free_cells=FreeCells(
             chosen.t,
-            cast(Literal["gain", "split"], chosen.importance),
+            cast(Importance, chosen.importance),
             None if chosen.cells is None else tuple(chosen.cells),
         ),
         references=cast(Literal["uniform", "weighted"], chosen.references),
+        exploration=Exploration(chosen.exploration),
         plausibility=Plausibility(chosen.plausibility, chosen.least_seen),
         optima=chosen.optima,
         backend=chosen.backend,

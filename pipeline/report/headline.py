@@ -140,6 +140,19 @@ _ROWS: tuple[tuple[str, str, Kind, str], ...] = (
         "count",
         "Images that the scorer gave no answer for; they cost budget all the same.",
     ),
+    (
+        "kimg",
+        "Thousands of images shown",
+        "count",
+        "How long the generator was trained; images were shown again and again.",
+    ),
+    ("parameters", "Parameters", "count", "Weights of the generator."),
+    (
+        "frechet_samples",
+        "Fréchet distance of samples",
+        "distance",
+        "How far the generator's samples, as a crowd, are from as many real images.",
+    ),
     ("seconds", "Time", "seconds", "All stages together, from the preparation to these figures."),
 )
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from omegaconf import OmegaConf
 
 from pipeline.report import figures, pictures
 from pipeline.report.digits import Digits
 from pipeline.report.distance_table import distance_tables
+from pipeline.report.gan_page import render_gan
 from pipeline.report.headline import agreement, rows, score_digits
 from pipeline.report.record import Facts, Record, Samples, read
 from pipeline.report.series import (
@@ -106,7 +108,8 @@ def write_report(folder: RunFolder) -> Path:
     Raises:
         RunFolderError: the journal is damaged or the folder cannot be written.
     """
-    folder.write(folder.report.name, render(read(folder)).encode())
+    page = render_gan(folder) if _trains(folder) else render(read(folder))
+    folder.write(folder.report.name, page.encode())
     return folder.report
 
 
@@ -137,6 +140,11 @@ def render(record: Record) -> str:
         usage=_usage(record),
         failures=Counter(record.queries.reasons).most_common(),
     )
+
+
+def _trains(folder: RunFolder) -> bool:
+    settings = OmegaConf.to_container(OmegaConf.create(folder.read_settings()))
+    return isinstance(settings, dict) and settings.get("task") == "train_gan"
 
 
 def _digits(record: Record) -> Digits:

@@ -82,9 +82,19 @@ def free_cells(
 
 def data_uri(picture: Image.Image) -> str:
     """The picture as a PNG within the page."""
+    return embedded(png(picture))
+
+
+def embedded(content: bytes) -> str:
+    """A PNG file's content within the page."""
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+def png(picture: Image.Image) -> bytes:
+    """The picture as a PNG file's content."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()
 
 
 def _scale(height: int, wanted: int) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.checks import check
-from pipeline.configuration import ExperimentConfig, composed
+from pipeline.configuration import composed
 from pipeline.loop import Budget, Loop
 from pipeline.matrix import Combination, combinations, together
 from pipeline.parts import (
@@ -26,6 +26,7 @@ from pipeline.parts import (
     build_solver,
 )
 from pipeline.run_folder import RunFolder
+from pipeline.settings import ExperimentConfig
 from vqlso.archive import Archive
 from vqlso.contracts import EncodingGenerator, Generator
 from vqlso.errors import ConfigError

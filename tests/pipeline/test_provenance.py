@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import provenance
-from pipeline.configuration import ExperimentConfig, composed
+from pipeline.configuration import composed
 from pipeline.provenance import FILE, compare, environment
 from pipeline.run_folder import RunFolder
+from pipeline.settings import ExperimentConfig
 from vqlso.errors import RunFolderError
 
 OWN = ("objective=callable", "objective.target=own_resumed_score:score")

@@ -5,8 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
+from solvers.free_cells import FreeCells
 from solvers.plausibility import NeighbourPrior, Plausibility, neighbours
-from solvers.surrogate_based import FreeCells, SurrogateSolver
+from solvers.surrogate_based import SurrogateSolver
 from solvers.surrogates import LightGBM
 from vqlso.archive import Archive
 from vqlso.errors import SolverError
@@ -74,8 +75,7 @@ def archive(z: np.ndarray) -> Archive:
     return Archive(np.zeros((len(z), 3, 2, 2), np.uint8), scores.astype(float), z, "v")
 
 
-def every_choice(asked: SurrogateSolver, z: np.ndarray, parent: int) -> np.ndarray:
-    cells = asked.free_cells.choose(asked.surrogate)
+def every_choice(cells: list[int], z: np.ndarray, parent: int) -> np.ndarray:
     choices = np.array(list(product(range(4), repeat=len(cells))))
     grids = np.tile(z[parent].ravel(), (len(choices), 1))
     grids[:, cells] = choices
@@ -90,7 +90,7 @@ def test_the_proposal_is_the_brute_force_maximum_of_prediction_and_prior(weight:
     proposal = asked.ask(2)
     prior = NeighbourPrior(z, SPACE)
     for row, parent in enumerate(proposal.parents):
-        grids = every_choice(asked, z, parent)
+        grids = every_choice(proposal.details["free_cells"], z, parent)
         objective = asked.surrogate.predict(grids) + weight * prior.log_probability(grids)
         found = proposal.z[row][None]
         reached = asked.surrogate.predict(found) + weight * prior.log_probability(found)
@@ -123,7 +123,7 @@ def test_only_codes_and_pairs_that_were_seen_often_enough() -> None:
     asked = solver(plausibility=Plausibility(least=12))
     asked.rebase(archive(z))
     proposal = asked.ask(6)
-    free = set(asked.free_cells.choose(asked.surrogate).tolist())
+    free = set(proposal.details["free_cells"])
     flat = z.reshape(-1, 4)
     for row, grid in enumerate(proposal.z.reshape(-1, 4)):
         reference = flat[proposal.parents[row]]
@@ -145,7 +145,7 @@ def test_several_distinct_optima_around_each_reference() -> None:
     parents = proposal.parents
     assert parents[0] == parents[1] == parents[2]
     assert parents[3] == parents[4]
-    grids = every_choice(asked, z, parents[0])
+    grids = every_choice(proposal.details["free_cells"], z, parents[0])
     best = np.sort(asked.surrogate.predict(grids))[::-1][:3]
     np.testing.assert_allclose(proposal.predicted[:3], best, atol=1e-9)
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from searching import archive_of, search, start
 
+from solvers.free_cells import FreeCells
 from solvers.random_search import BestOfTraining, RandomCodes, RandomLatents
-from solvers.surrogate_based import FreeCells, SurrogateSolver
+from solvers.surrogate_based import SurrogateSolver
 from solvers.surrogates import LightGBM
 from vqlso.errors import SolverError
 from vqlso.spaces import CodeGrid, RealVectors

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from solvers.surrogate_based import FreeCells, SurrogateSolver, code_counts
+from solvers.free_cells import FreeCells
+from solvers.surrogate_based import SurrogateSolver, code_counts
 from solvers.surrogates import LightGBM
 from solvers.testing import SolverCase, answered
 from solvers.trees import Limits, Task, maximize
@@ -127,14 +128,6 @@ def test_free_cells_are_the_most_important_ones() -> None:
     assert importance[chosen].min() >= importance[others].max()
 
 
-def test_ties_in_importance_go_to_the_lower_cell() -> None:
-    class Even:
-        def importance(self, measure: str) -> NDArray[np.float64]:
-            return np.array([0.0, 2.0, 1.0, 2.0, 2.0, 1.0])
-
-    assert FreeCells(4).choose(Even()).tolist() == [1, 2, 3, 4]
-
-
 def test_chosen_cells_are_freed_whatever_their_importance() -> None:
     proposal = started(free_cells=FreeCells(fixed_choice=(5, 0))).ask(1)
     assert proposal.details["free_cells"] == [0, 5]
@@ -227,22 +220,6 @@ def test_a_surrogate_that_predicts_something_else_is_caught(scale: float) -> Non
     solver.rebase(Archive(np.zeros((1500, 3, 2, 2), dtype=np.uint8), scores, z, "first"))
     with pytest.raises(VerificationError, match="the surrogate predicts"):
         solver.ask(1)
-
-
-@pytest.mark.parametrize(
-    ("cells", "message"),
-    [
-        (FreeCells(7), r"6 cells \(2 x 3\).*solver\.t"),
-        (FreeCells(0), r"solver\.t must be at least 1"),
-        (FreeCells(fixed_choice=()), "No cell is free"),
-        (FreeCells(fixed_choice=(1, 6)), r"solver\.cells"),
-        (FreeCells(fixed_choice=(-1, 2)), r"solver\.cells"),
-        (FreeCells(fixed_choice=(2, 2)), "twice"),
-    ],
-)
-def test_cells_that_the_grid_lacks_are_refused(cells: FreeCells, message: str) -> None:
-    with pytest.raises(SolverError, match=message):
-        SurrogateSolver(SPACE, small_surrogate(), free_cells=cells)
 
 
 def test_an_unknown_backend_is_refused_at_once() -> None:

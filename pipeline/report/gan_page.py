@@ -1,0 +1,100 @@
+"""The report of a GAN's training: samples, their distance from real images, the losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.ticker import FuncFormatter, NullFormatter
+from omegaconf import OmegaConf
+
+from pipeline.journal import Event
+from pipeline.report.digits import DEGREES
+from pipeline.report.headline import rows
+from pipeline.report.pictures import embedded
+from pipeline.report.style import JUDGE, SCORER, canvas, inline_svg, legend_above
+from pipeline.report.template import template
+from pipeline.run_folder import RunFolder
+
+LOSSES = {"generator loss": SCORER, "discriminator loss": JUDGE}
+SHEETS = 4
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A grid of samples.
+
+    Attributes:
+        kimg: thousands of images shown before it.
+        picture: a data URI.
+    """
+
+    kimg: float
+    picture: str
+
+
+def looks_of(folder: RunFolder) -> list[Event]:
+    """The journalled looks by length; of a stretch that was trained twice the later ones."""
+    by_length = {event["kimg"]: event for event in folder.journal.events("look")}
+    return [by_length[kimg] for kimg in sorted(by_length)]
+
+
+def sample_file(kimg: float) -> str:
+    """Where a look's grid of samples lies in the run folder."""
+    return f"samples/{round(1000 * kimg):09d}.png"
+
+
+def render_gan(folder: RunFolder) -> str:
+    """The page's HTML, from the folder alone."""
+    looks = looks_of(folder)
+    config = folder.read_settings()
+    summary = folder.read_json(folder.summary.name) if folder.summary.is_file() else {}
+    return template("gan.html.j2", DEGREES).render(
+        settings=OmegaConf.to_container(OmegaConf.create(config)),
+        config=config,
+        path=folder.named,
+        command=folder.read_json("environment.json").get("command"),
+        summary=summary,
+        rows=rows(summary),
+        sheets=_sheets(folder, looks),
+        charts=_charts(looks) if len(looks) > 1 else {},
+        network=looks[-1]["frechet_network"] if looks else "",
+    )
+
+
+def _sheets(folder: RunFolder, looks: Sequence[Event]) -> list[Sheet]:
+    """The first, the last, and some between."""
+    if not looks:
+        return []
+    places = np.unique(np.linspace(0, len(looks) - 1, SHEETS).round().astype(int))
+    shown = [looks[place]["kimg"] for place in places]
+    return [Sheet(kimg, embedded((folder.path / sample_file(kimg)).read_bytes())) for kimg in shown]
+
+
+def _charts(looks: Sequence[Event]) -> Mapping[str, Markup]:
+    kimg = [look["kimg"] for look in looks]
+    distance = [look["frechet"] for look in looks]
+    with canvas() as (figure, axes):
+        axes.plot(kimg, distance, color=SCORER)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel("thousands of images shown")
+        axes.set_ylabel("distance of samples")
+        alt = f"Line chart of the distance: from {distance[0]:.4g} to {distance[-1]:.4g}."
+        charts = {"distance": inline_svg(figure, "distance", alt)}
+    with canvas() as (figure, axes):
+        for name, hue in LOSSES.items():
+            axes.plot(kimg, _column(looks, name), color=hue, label=name)
+        axes.set_xlabel("thousands of images shown")
+        axes.set_ylabel("loss")
+        legend_above(axes, columns=2)
+        charts["losses"] = inline_svg(figure, "losses", "Line chart of both networks' losses.")
+    return charts
+
+
+def _column(looks: Sequence[Event], name: str) -> list[Any]:
+    return [look["measures"].get(name, np.nan) for look in looks]

@@ -1,0 +1,297 @@
+"""Everything that a configuration can set, as typed fields; the groups under configs/ fill them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+
+@dataclass
+class DataConfig:
+    """Which images, and which of them the generator may see.
+
+    Attributes:
+        kind: "faces", "celeba" or "folder".
+        size: H = W in pixels, a multiple of 8.
+        restrict: the training set holds labels up to this (paper 003: degree <= 2). None takes
+            2 for degrees on 0..5, and the median of labels on any other scale.
+        count: procedural faces.
+        seed: of the procedural faces.
+        root: folder of the data set.
+        scores: CSV of scores of an image folder.
+        file_column: its column of paths; None finds it by its name.
+        score_column: its column of scores; None finds it by its name.
+        crop: "centre", or "detector" (MTCNN, an extra).
+        max_bad_share: share of unreadable images above which loading fails.
+        limit: only the first so many images of CelebA.
+    """
+
+    kind: str = MISSING
+    size: int = 64
+    restrict: float | None = None
+    count: int = 10_000
+    seed: int = 0
+    root: str | None = None
+    scores: str | None = None
+    file_column: str | None = None
+    score_column: str | None = None
+    crop: str = "centre"
+    max_bad_share: float = 0.01
+    limit: int | None = None
+
+
+@dataclass
+class CodebookConfig:
+    """See `vqlso.generators.quantizer.CodebookSettings`."""
+
+    update: str = "ema"
+    data_init: bool = True
+    revival: bool = True
+
+
+@dataclass
+class GeneratorConfig:
+    """The generator and its training; see `VQVAESettings` and `VQVAETraining`.
+
+    Attributes:
+        checkpoint: weights to use instead of training.
+        samples: latents that a search starts from where the generator cannot encode images.
+        space: of a GAN's latent spaces the one that is searched: "z", "w", "w+" or "s".
+        truncation: psi of the samples of "w", "w+" and "s"; 1 leaves them as they are.
+        seed: of the training.
+    """
+
+    kind: str = "vqvae"
+    width: int = 64
+    categories: int = 256
+    dimension: int = 64
+    residual_blocks: int = 2
+    codebook: CodebookConfig = field(default_factory=CodebookConfig)
+    epochs: int = 70
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    decay: str = "none"
+    checkpoint: str | None = None
+    samples: int = 2000
+    space: str | None = None
+    truncation: float = 0.7
+    seed: int = 0
+
+
+@dataclass
+class ObjectiveConfig:
+    """The black box and its judge.
+
+    Attributes:
+        kind: "classifier" (trained on the data in use), "celeba_dialog" or "callable".
+        checkpoint: CelebA-Dialog's predictor.
+        attribute: which of its heads.
+        target: "module:function" of a Python callable.
+        epochs: passes over its people's images when a classifier is trained.
+        seed: of that training and of the split of people.
+    """
+
+    kind: str = "classifier"
+    checkpoint: str | None = None
+    attribute: str = "Smiling"
+    target: str | None = None
+    epochs: int = 16
+    seed: int = 0
+
+
+@dataclass
+class SurrogateConfig:
+    """Boosted trees on codes (paper 003, appendix A.1), or a model with an uncertainty.
+
+    Attributes:
+        trees, depth, leaves, min_samples_leaf: of trees.
+        hidden: units of each layer of DNGO's network.
+        inducing: points of the sparse Gaussian process.
+        epochs, batch_size: of DNGO and of the Gaussian process.
+        learning_rate: of whatever learns by steps.
+    """
+
+    kind: str = "lightgbm"
+    trees: int = 800
+    depth: int = 2
+    leaves: int = 5
+    min_samples_leaf: int = 20
+    learning_rate: float = 0.03
+    hidden: list[int] = field(default_factory=lambda: [50, 50, 50])
+    inducing: int = 500
+    epochs: int = 50
+    batch_size: int = 10
+
+
+@dataclass
+class SolverConfig:
+    """The search; each solver reads what concerns it.
+
+    Attributes:
+        kind: one of `vqlso list`.
+        t: free cells.
+        importance: "gain", "split", "permutation" or "shap".
+        cells: row-major indices to free instead of the most important.
+        references: "uniform" or "weighted".
+        backend: the engine.
+        node_limit: of one solve; without one every solve is proven optimal.
+        time_limit: seconds of one solve; makes runs unrepeatable.
+        density: share of the training latents that the bound on their density leaves outside.
+        samples: latents drawn as starting points for each proposal.
+        successes: local searches for each proposal.
+        min_distance: between two latents of one proposal.
+        exploration: score per cell of distance to the nearest known grid; below 0 it stays near.
+        plausibility: score given up per nat of the codes' log-probability beside their neighbours.
+        least_seen: how often codes, and pairs of neighbours, must have occurred in the training
+            set; 0 allows all.
+        optima: distinct best grids around each reference.
+        step: standard deviation of a local search's steps.
+        adapts: whether the steps grow with success and shrink with failure.
+    """
+
+    kind: str = "surrogate_based"
+    t: int = 8
+    importance: str = "gain"
+    cells: list[int] | None = None
+    references: str = "uniform"
+    backend: str = "auto"
+    node_limit: int | None = None
+    time_limit: float | None = None
+    density: float = 0.05
+    samples: int = 100_000
+    successes: int = 10
+    min_distance: float = 0.01
+    exploration: float = 0.0
+    plausibility: float = 0.0
+    least_seen: int = 0
+    optima: int = 1
+    step: float = 0.1
+    adapts: bool = False
+
+
+@dataclass
+class RetrainerConfig:
+    """Weighted retraining; see `pipeline.retraining`."""
+
+    kind: str = "weighted"
+    k: float = 1e-3
+    every: int = 5
+    initial_epochs: float = 1.0
+    epochs: float = 0.1
+    batch_size: int = 128
+    learning_rate: float = 1e-4
+
+
+@dataclass
+class ShiftConfig:
+    """How the generator's distribution is measured after each round.
+
+    Attributes:
+        samples: images a round; 0 measures nothing.
+        components: mixture components of the prior.
+        patience: rounds without movement after which the run stops; 0 never stops early.
+        tolerance: least change of the mean degree that counts as movement.
+    """
+
+    samples: int = 500
+    components: int = 32
+    patience: int = 0
+    tolerance: float = 0.02
+
+
+@dataclass
+class MetricsConfig:
+    """How results are measured.
+
+    Attributes:
+        features: MobileNetV2 weights for the Frechet distance; without them the judge's own
+            features serve, and the report says so.
+        inception: torch-fidelity's Inception weights; with them the distances are FIDs.
+        tap: features of the Inception network, 64, 192, 768 or 2048.
+        frechet_images: images of the target distribution that are compared with, at most.
+    """
+
+    features: str | None = None
+    inception: str | None = None
+    tap: int = 2048
+    frechet_images: int = 5000
+
+
+@dataclass
+class GANConfig:
+    """A StyleGAN2 that is trained; see `StyleGAN2Settings` and `StyleGAN2Training`.
+
+    Attributes:
+        dimension: length of z and of w.
+        mapping_layers: from z to w.
+        channel_base: a block at resolution r has channel_base / r channels.
+        channel_max: but at most so many.
+        kimg: thousands of images shown.
+        batch_size: real images a step, and generated ones.
+        learning_rate: of both networks.
+        r1_gamma: weight of the penalty on the discriminator's gradient.
+        path_weight: weight of the path length regularisation; 0 for none.
+        mixing: share of images whose finer layers take another w.
+        noise: "random" or "none".
+        average_kimg: half-life of the running mean of weights.
+        augment: whether the discriminator sees changed images, for small data sets.
+        look_kimg: thousands of images between two looks at samples.
+        samples: images that are compared with as many real ones at each look.
+        seed: of the training.
+    """
+
+    dimension: int = 64
+    mapping_layers: int = 2
+    channel_base: int = 1024
+    channel_max: int = 128
+    kimg: float = 400.0
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    r1_gamma: float = 1.0
+    path_weight: float = 0.0
+    mixing: float = 0.5
+    noise: str = "none"
+    average_kimg: float = 5.0
+    augment: bool = False
+    look_kimg: float = 10.0
+    samples: int = 2000
+    seed: int = 0
+
+
+@dataclass
+class ExperimentConfig:
+    """Everything that decides a run's results, and where they go.
+
+    Attributes:
+        name: the experiment.
+        task: "search" for scores, or "train_gan".
+        seed: of the loop; data, generator and scorers have their own.
+        queries: images that the black box may score.
+        batch: latents a proposal.
+        threads: of every library; null takes the cores that are there, at most 4.
+        out: run folder; null makes one under runs/.
+        cache: decoded images and trained networks; null takes the user's cache folder.
+        train_from_scratch: train all networks again, whatever is packaged or cached.
+        smoke_test: whether the run only tests the plumbing (size=tiny); the report says so.
+    """
+
+    name: str = MISSING
+    task: str = "search"
+    seed: int = 0
+    queries: int = 500
+    batch: int = 1
+    threads: int | None = None
+    out: str | None = None
+    cache: str | None = None
+    train_from_scratch: bool = False
+    smoke_test: bool = False
+    data: DataConfig = field(default_factory=DataConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    surrogate: SurrogateConfig = field(default_factory=SurrogateConfig)
+    solver: SolverConfig = field(default_factory=SolverConfig)
+    retrainer: RetrainerConfig = field(default_factory=RetrainerConfig)
+    shift: ShiftConfig = field(default_factory=ShiftConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    gan: GANConfig = field(default_factory=GANConfig)
