@@ -77,9 +77,9 @@ def test_every_part_can_be_chosen(checkout: Path) -> None:
     assert output.splitlines() == [
         "surrogate=bagged BaggedTrees WeightedRetraining",
         "solver=scattering Scattering WeightedRetraining",
-        "solver.backend=ascent LightGBM WeightedRetraining",
-        "retrainer=top LightGBM TopRetraining",
-        "objective=callable LightGBM WeightedRetraining",
+        "solver.backend=ascent GridBoosting WeightedRetraining",
+        "retrainer=top GridBoosting TopRetraining",
+        "objective=callable GridBoosting WeightedRetraining",
         "True",
     ]
 
