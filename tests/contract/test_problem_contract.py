@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 from toys import SPACE, Mosaic, WeightedGrey, search
 
@@ -11,15 +12,31 @@ from solvers.testing import SolverCase
 from vqlso.contracts import Problem
 from vqlso.errors import LatentSpaceError
 from vqlso.images import to_unit
+from vqlso.objectives.criteria import Criterion, PixelDistance
 from vqlso.problems import ImageScore
 from vqlso.records import Context, Proposal, ScoreStatus
+from vqlso.target_problem import TargetImage
 
 HERE = Context(seed=0, round=0)
 
 
-@pytest.fixture(params=[lambda: ImageScore(Mosaic(), WeightedGrey())], ids=["images"])
+TARGET = torch.linspace(0, 1, 48).view(1, 3, 4, 4)
+PROBLEMS = {
+    "images": ImageScore(Mosaic(), WeightedGrey()),
+    "target": TargetImage(Mosaic(), Criterion([PixelDistance(1.0)]), TARGET),
+}
+
+
+@pytest.fixture(params=PROBLEMS)
 def problem(request: pytest.FixtureRequest) -> Problem:
-    return request.param()
+    return PROBLEMS[request.param]
+
+
+def judged(problem: Problem, images: Tensor) -> np.ndarray:
+    """(n,) what the scores of these images must be."""
+    if isinstance(problem, ImageScore):
+        return WeightedGrey()(images)
+    return -(2 * (images - TARGET)).square().mean(dim=(1, 2, 3)).numpy()
 
 
 def proposed(ids: list[int], version: str = Mosaic().version) -> Proposal:
@@ -50,7 +67,8 @@ def test_images_are_what_was_scored(problem: Problem) -> None:
     scores = problem.evaluate(proposal, HERE)
     assert scores.images.dtype == np.uint8
     np.testing.assert_array_equal(Mosaic().encode(to_unit(scores.images)), proposal.z)
-    np.testing.assert_allclose(scores.values, WeightedGrey()(to_unit(scores.images)))
+    expected = judged(problem, to_unit(scores.images))
+    np.testing.assert_allclose(scores.values, expected, rtol=1e-5)
 
 
 def test_controls_are_scored_beside_and_apart(problem: Problem) -> None:

@@ -2,18 +2,26 @@
 
 import pytest
 from gaussian_density import GaussianDensity
+from linear_images import LinearImages, pixel_problem, targets
 
 from solvers.continuous_search import ContinuousSearch
+from solvers.coordinate_search import CoordinateSearch
 from solvers.evolution import CMAES
+from solvers.free_cells import FreeCells
 from solvers.genetic import GeneticCodes
+from solvers.gradient import LBFGS, Adam, GradientSearch, Nesterov
 from solvers.local_search import LocalSearch
+from solvers.nevergrad_search import NevergradSearch
 from solvers.random_search import BestOfTraining, RandomCodes, RandomLatents
-from solvers.surrogate_based import FreeCells, SurrogateSolver
+from solvers.sphere_search import SphereSearch
+from solvers.surrogate_based import SurrogateSolver
 from solvers.surrogates import LightGBM
 from solvers.surrogates.dngo import DNGO
 from solvers.surrogates.gaussian_process import SparseGP
 from solvers.testing import SolverCase, SolverContract
 from solvers.turbo import TuRBO
+from solvers.zeroth_order import ZerothOrder
+from vqlso.archive import Archive
 from vqlso.spaces import CodeGrid, RealVectors
 
 SPACE = CodeGrid(categories=4, height=3, width=2)
@@ -137,3 +145,46 @@ class TestLocalSearch(SolverContract):
         return SolverCase(
             layered, lambda seed: LocalSearch(layered, adapts=request.param, seed=seed)
         )
+
+
+class TestGradientSearch(SolverContract):
+    """The loop gives such a solver the retrained problem before each `rebase`."""
+
+    @pytest.fixture(
+        params=[
+            lambda problem, seed: Adam(problem, seed=seed),
+            lambda problem, seed: Nesterov(problem, steps=[0.1, 1.0], seed=seed),
+            lambda problem, seed: LBFGS(problem, starts=2, seed=seed),
+            lambda problem, seed: SphereSearch(problem, seed=seed),
+        ],
+        ids=["adam", "nesterov", "lbfgs", "sphere"],
+    )
+    def case(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SolverCase:
+        problem = pixel_problem(targets(2), LinearImages(dimension=3, version="first"))
+        plain = GradientSearch.rebase
+
+        def followed(solver: GradientSearch, archive: Archive) -> None:
+            solver.follow(problem.moved_to(LinearImages(dimension=3, version=archive.version)))
+            plain(solver, archive)
+
+        monkeypatch.setattr(GradientSearch, "rebase", followed)
+        return SolverCase(problem.space, lambda seed: request.param(problem, seed))
+
+
+class TestZerothOrder(SolverContract):
+    @pytest.fixture
+    def case(self) -> SolverCase:
+        return SolverCase(VECTORS, lambda seed: ZerothOrder(VECTORS, pairs=1, seed=seed))
+
+
+class TestNevergradSearch(SolverContract):
+    @pytest.fixture(params=["TwoPointsDE", "DiscreteDE", "DiscreteOnePlusOne"])
+    def case(self, request: pytest.FixtureRequest) -> SolverCase:
+        pytest.importorskip("nevergrad")
+        return SolverCase(VECTORS, lambda seed: NevergradSearch(VECTORS, request.param, seed=seed))
+
+
+class TestCoordinateSearch(SolverContract):
+    @pytest.fixture
+    def case(self) -> SolverCase:
+        return SolverCase(SPACE, lambda seed: CoordinateSearch(SPACE, seed=seed))
