@@ -80,15 +80,18 @@ def invert(
             f"{len(starts)} starts were given for {targets} targets and {evaluations} evaluations: "
             "give at least one start for each target and no more than evaluations."
         )
-    context = Context(seed=seed, round=0)
+    first, scores = scored_starts(problem, starts, seed=seed)
+    for position, each in enumerate(solvers):
+        own = slice(position, None, len(solvers))
+        each.rebase(Archive(scores.images[own], scores.values[own], first.z[own], first.version))
     best = _Best(targets, evaluations)
-    best.take(*_rebased(problem, solvers, starts, context))
+    best.take(first, scores)
     gradients = dict.fromkeys(range(len(solvers)), 0)
     while best.left and not best.reached(tolerance).all():
         asked = solvers[: best.left]
         proposals = [each.ask(max(1, min(batch, best.left // len(asked)))) for each in asked]
         together = _together(proposals, len(solvers))
-        scores = problem.evaluate(together, context)
+        scores = problem.evaluate(together, Context(seed=seed, round=0))
         best.take(together, scores)
         for position, proposal in enumerate(proposals):
             asked[position].tell(proposal, _own(scores, proposal, position, len(solvers)))
@@ -141,13 +144,19 @@ def _require_one_per_target(solvers: Sequence[Solver], targets: int) -> None:
         )
 
 
-def _rebased(
-    problem: TargetImage | ImageScore,
-    solvers: Sequence[Solver],
-    starts: NDArray[Any],
-    context: Context,
+def scored_starts(
+    problem: TargetImage | ImageScore, starts: NDArray[Any], *, seed: int = 0
 ) -> tuple[Proposal, Scores]:
-    """The scored starts, after each solver was given those of its own target."""
+    """Given latents as a proposal with ids from 0, and their scores: what an archive is made of.
+
+    Args:
+        problem: scores them.
+        starts: (n, *space.shape) latents.
+        seed: of the problem's context.
+
+    Raises:
+        SolverError: a start that cannot be scored.
+    """
     unknown = np.full(len(starts), np.nan)
     proposal = Proposal(
         ids=np.arange(len(starts)),
@@ -160,15 +169,10 @@ def _rebased(
         bound=unknown,
         status=(SolveStatus.UNPROVEN,) * len(starts),
     )
-    scores = problem.evaluate(proposal, context)
+    scores = problem.evaluate(proposal, Context(seed=seed, round=0))
     if not scores.ok.all():
         reason = next(reason for reason in scores.reason if reason)
         raise SolverError(f"A start cannot be scored ({reason}): give others by starts or seed.")
-    for position, solver in enumerate(solvers):
-        own = slice(position, None, len(solvers))
-        solver.rebase(
-            Archive(scores.images[own], scores.values[own], proposal.z[own], proposal.version)
-        )
     return proposal, scores
 
 

@@ -57,7 +57,7 @@ class NevergradSearch:
         evaluations: int = 1000,
         seed: int = 0,
     ) -> None:
-        self._library = extra_package("nevergrad", "inversion")
+        self._library = extra_package("nevergrad", "nevergrad")
         registry = self._library.optimizers.registry
         name = SHORT_NAMES.get(optimizer, optimizer)
         if name not in registry:
@@ -71,7 +71,7 @@ class NevergradSearch:
         self.evaluations = evaluations
         self.seed = seed
         self._history = History(space)
-        self._ids: list[int] = []
+        self._told: list[tuple[int, int]] = []  # ids and rows of the history
         self._centre = np.zeros(space.shape)
         self._scale = np.ones(space.shape)
         self._state: Any = None
@@ -84,7 +84,7 @@ class NevergradSearch:
         spread = samples.std(axis=0)
         self._centre = samples.mean(axis=0)
         self._scale = np.where(spread > 0, spread, 1.0)
-        self._ids = []
+        self._told = []
         self._restart()
 
     def tell(self, proposal: Proposal, scores: Scores) -> None:
@@ -93,13 +93,15 @@ class NevergradSearch:
         Raises:
             SolverError: as `History.tell`.
         """
-        for id_ in proposal.ids[self._history.tell(proposal, scores)].tolist():
-            self._ids.append(id_)
+        known = len(self._history)
+        ids = proposal.ids[self._history.tell(proposal, scores)].tolist()
+        for row, id_ in enumerate(ids, start=known):
+            self._told.append((id_, row))
             if self._pending is not None and self._pending[0] != id_:
-                # The state has been asked for a point that was never answered.
+                # The state has been asked for a point that was not answered.
                 self._restart()
             else:
-                self._learn(len(self._ids) - 1)
+                self._learn(id_, row)
 
     def ask(self, n: int) -> Proposal:
         """The optimiser's next n >= 1 points.
@@ -122,12 +124,11 @@ class NevergradSearch:
         """The state after all answers, none of its points being asked for."""
         self._state = self._fresh()
         self._pending = None
-        for position in range(len(self._ids)):
-            self._learn(position)
+        for id_, row in self._told:
+            self._learn(id_, row)
 
-    def _learn(self, position: int) -> None:
+    def _learn(self, id_: int, row: int) -> None:
         """One ask and tell; what was asked for becomes what was answered."""
-        id_, row = self._ids[position], len(self._history) - len(self._ids) + position
         asked = self._pending[1] if self._pending else self._asked(self._state, id_)
         self._pending = None
         z = self._history.z[row]

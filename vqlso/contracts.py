@@ -73,6 +73,14 @@ class EncodingGenerator(Generator, Protocol):
 
 
 @runtime_checkable
+class DifferentiableGenerator(Generator, Protocol):
+    """A generator that gradients flow through (VAE, StyleGAN; not a VQ-VAE)."""
+
+    def decode_tensor(self, z: Tensor, space: str) -> Tensor:
+        """(n, *shape) latents -> (n, 3, H, W) float in [0, 1], differentiable in `z`."""
+
+
+@runtime_checkable
 class RetrainableGenerator(EncodingGenerator, Protocol):
     """A generator whose retrained versions are kept in files."""
 
@@ -112,6 +120,25 @@ class Problem(Protocol):
 
 
 @runtime_checkable
+class DifferentiableProblem(Problem, Protocol):
+    """A problem whose score can be differentiated, for solvers that look inside it."""
+
+    @property
+    def version(self) -> str:
+        """Of the generator that latents are decoded by."""
+
+    @property
+    def targets(self) -> int:
+        """How many targets are searched for at once: id i is scored by target i % targets."""
+
+    def value(self, z: Tensor) -> Tensor:
+        """(n, *space.shape) -> (n,) scores as in `evaluate`; gradients flow to `z`.
+
+        Row i is scored by target i % targets. No row's score depends on another row.
+        """
+
+
+@runtime_checkable
 class Solver(Protocol):
     """The outer search.
 
@@ -131,6 +158,14 @@ class Solver(Protocol):
 
     def rebase(self, archive: Archive) -> None:
         """The generator changed and the archive was re-encoded: adapt or start afresh."""
+
+
+@runtime_checkable
+class FollowsProblem(Protocol):
+    """What a solver that looks inside its problem offers beside `Solver`."""
+
+    def follow(self, problem: DifferentiableProblem) -> None:
+        """The problem under the retrained generator; given before `rebase`."""
 
 
 @runtime_checkable

@@ -25,6 +25,24 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}".encode("utf-8", "replace").decode("utf-8")
 
 
+def require_latents_of(proposal: Proposal, space: LatentSpace, generator: Generator) -> None:
+    """Make sure that a proposal's latents are of the space and the generator that decode them.
+
+    Raises:
+        LatentSpaceError: they belong to another one.
+    """
+    if proposal.space != space.name:
+        raise LatentSpaceError(
+            f"The proposal's latents are of space '{proposal.space}', but "
+            f"'{space.name}' is searched."
+        )
+    if proposal.version != generator.version:
+        raise LatentSpaceError(
+            f"The proposal's latents belong to generator {proposal.version}, "
+            f"but {generator.version} would decode them."
+        )
+
+
 @dataclass(frozen=True)
 class ImageScore:
     """f(d(z)): the objective's score of the decoded image (paper 003, section 2.2).
@@ -60,16 +78,7 @@ class ImageScore:
             LatentSpaceError: the latents belong to another generator version or space.
             DataError: the objective takes images of another size than the generator's.
         """
-        if proposal.space != self.space.name:
-            raise LatentSpaceError(
-                f"The proposal's latents are of space '{proposal.space}', but "
-                f"'{self.space.name}' is searched."
-            )
-        if proposal.version != self.generator.version:
-            raise LatentSpaceError(
-                f"The proposal's latents belong to generator {proposal.version}, "
-                f"but {self.generator.version} would decode them."
-            )
+        require_latents_of(proposal, self.space, self.generator)
         images = self._decode(proposal.z)
         values, reasons = self._score_each(to_unit(images))
         controls = {name: self._decode(z) for name, z in proposal.controls.items()}

@@ -27,8 +27,12 @@ class Grey:
     offset: float = 0.001
 
     @property
+    def space(self) -> CodeGrid:
+        return CodeGrid(10, 1, 1)
+
+    @property
     def spaces(self) -> dict[str, CodeGrid]:
-        return {"codes": CodeGrid(10, 1, 1)}
+        return {"codes": self.space}
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -219,19 +219,23 @@ class VAE:
             LatentSpaceError: `z` is not a batch of finite real vectors of length d, or is meant
                 for another latent space.
         """
-        require_space(space, self.space.name, "VAE")
         latents = torch.from_numpy(self.space.validate(z))
         with torch.inference_mode():
             images = [
-                self.decode_tensor(batch).cpu() for batch in torch.split(latents, self.batch_size)
+                self.decode_tensor(batch, space).cpu()
+                for batch in torch.split(latents, self.batch_size)
             ]
         return torch.cat(images)
 
-    def decode_tensor(self, z: Tensor) -> Tensor:
+    def decode_tensor(self, z: Tensor, space: str = "z") -> Tensor:
         """(n, d) latents -> (n, 3, H, W) float32 in [0, 1], differentiable in `z`.
 
         All in one forward pass, on the generator's device; the weights get no gradients.
+
+        Raises:
+            LatentSpaceError: `z` is meant for another latent space.
         """
+        require_space(space, self.space.name, "VAE")
         return self.network.unit_images(z.to(self._device, torch.float32))
 
     def save(self, path: Path) -> None:

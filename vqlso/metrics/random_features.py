@@ -64,15 +64,22 @@ class RandomFeatures:
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
         """(n, 3, H, W) float in [0, 1] -> (n, 64) float32, on the images' device."""
+        pooled = [functional.adaptive_avg_pool2d(x, GRID).flatten(1) for x in self.maps(images)]
+        return torch.cat(pooled, 1) @ self._projection.to(images).T
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """(n, 3, H, W) float in [0, 1] -> the three scales before they are pooled.
+
+        Differentiable in `images`; (n, 16, 64, 64), (n, 32, 32, 32) and (n, 64, 16, 16).
+        """
         size = (INPUT_SIZE, INPUT_SIZE)
         x = functional.interpolate(images, size=size, mode="bilinear", antialias=True) - 0.5
         maps = []
         for kernel in self._kernels:
             padded = functional.pad(x, (1, 1, 1, 1), mode="replicate")
-            x = functional.relu(functional.conv2d(padded, kernel.to(x)))
-            maps.append(functional.adaptive_avg_pool2d(x, GRID).flatten(1))
-            x = functional.avg_pool2d(x, 2)
-        return torch.cat(maps, 1) @ self._projection.to(x).T
+            maps.append(functional.relu(functional.conv2d(padded, kernel.to(x))))
+            x = functional.avg_pool2d(maps[-1], 2)
+        return maps
 
 
 def _orthonormal(rows: int, columns: int, rng: np.random.Generator) -> NDArray[np.float64]:

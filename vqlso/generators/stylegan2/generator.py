@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,8 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vqlso.checkpoints import load_state, read_checkpoint, save_checkpoint
-from vqlso.errors import LatentSpaceError
-from vqlso.generators.network_generators import weights_version
+from vqlso.generators.style_based import Render, StyleBasedGenerator
 from vqlso.generators.stylegan2.network import StyleGAN2Network
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings
 from vqlso.hardware import bfloat16_pays
@@ -24,10 +21,6 @@ from vqlso.spaces import RealVectors
 
 KIND = "stylegan2"
 NoiseChoice = Literal["const", "none"] | int
-
-# A layer holds its input, its output and two steps between them at once.
-IMAGES_HELD = 4
-MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -46,8 +39,8 @@ class StyleSpace(RealVectors):
         return [width for _, width in self.layers]
 
 
-class StyleGAN2:
-    """A trained StyleGAN2.
+class StyleGAN2(StyleBasedGenerator):
+    """A trained StyleGAN2, over z, w, w+ (a w for each layer) and s (the layers' styles).
 
     Args:
         network: the trained network; it is put into evaluation mode.
@@ -74,74 +67,27 @@ class StyleGAN2:
         mixed_precision: bool = False,
         searched: str = "w",
     ) -> None:
-        self.network = network.eval().requires_grad_(False)
+        self.network = network
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.settings = network.settings
-        self.truncation_psi = truncation_psi
-        self.label = label
+        self.settings = settings = network.settings
         self.dtype = torch.bfloat16 if mixed_precision and bfloat16_pays() else torch.float32
-        self.chunk = _chunk(self.settings, memory_mib)
-        self._spaces = self._make_spaces()
-        self.space: RealVectors = self._require(searched)
+        super().__init__(
+            network,
+            network.mapping,
+            settings,
+            truncation_psi=truncation_psi,
+            label=label,
+            largest_layer=max(
+                settings.channels(r // 2) * r**2 for r in settings.block_resolutions[1:]
+            ),
+            memory_mib=memory_mib,
+            searched=searched,
+        )
 
     @property
-    def spaces(self) -> Mapping[str, RealVectors]:
-        """z, w, w+ (a w for each layer) and s (the layers' styles)."""
-        return self._spaces
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(3, H, W)."""
-        side = self.settings.resolution
-        return (self.settings.image_channels, side, side)
-
-    @cached_property
-    def version(self) -> str:
-        """Hash of all weights, 12 hexadecimal digits."""
-        return weights_version(asdict(self.settings), self.network)
-
-    def decode(self, z: NDArray[np.floating[Any]], space: str = "w") -> Tensor:
-        """(n, *shape) latents of a space -> (n, 3, H, W) float32 in [0, 1], with constant noise.
-
-        Latents of "z" are mapped without truncation.
-
-        Raises:
-            LatentSpaceError: an unknown space, or latents of another shape than its own.
-        """
-        latents = torch.from_numpy(self._require(space).validate(z)).float()
-        render: Callable[[Tensor], Tensor] = {
-            "z": lambda chunk: self.synthesize(self.map(chunk)),
-            "w": lambda chunk: self.synthesize(self._repeated(chunk)),
-            "w+": self.synthesize,
-            "s": self.synthesize_styles,
-        }[space]
-        with torch.inference_mode():
-            images = [render(chunk).cpu() for chunk in torch.split(latents, self.chunk)]
-        # Outside the inference mode, so that the images may enter a graph.
-        return torch.cat(images)
-
-    def map(
-        self,
-        z: Tensor | NDArray[np.floating[Any]],
-        truncation_psi: float = 1.0,
-        cutoff: int | None = None,
-        label: NDArray[np.floating[Any]] | None = None,
-    ) -> Tensor:
-        """(n, z_dim) latents of "z" -> (n, num_ws, w_dim) float32.
-
-        Args:
-            z: latents.
-            truncation_psi: 1 leaves w as it is, 0 makes it the mean.
-            cutoff: layers that are truncated, counted from the coarsest; None for all.
-            label: (c_dim,) for all or (n, c_dim); None takes the generator's own.
-
-        Raises:
-            LatentSpaceError: `z` is not of this space, or a label is missing or misshapen.
-        """
-        w = self.network.mapping(self._rows(z, "z"), self._labels(len(z), label))
-        ws = self._repeated(w)
-        truncated = self.network.mapping.truncated(ws[:, :cutoff], truncation_psi)
-        return torch.cat([truncated, ws[:, truncated.shape[1] :]], dim=1)
+    def kind(self) -> str:
+        """What its file is called inside."""
+        return KIND
 
     def synthesize(self, ws: Tensor, noise: NoiseChoice = "const") -> Tensor:
         """(n, num_ws, w_dim) -> (n, 3, H, W) float32 in [0, 1], differentiable in `ws`.
@@ -207,69 +153,23 @@ class StyleGAN2:
         load_state(network, state, str(path), architecture, assign=True)
         return cls(network.float(), **options)
 
-    @property
-    def _style_space(self) -> StyleSpace:
-        space = self._spaces["s"]
-        assert isinstance(space, StyleSpace)
-        return space
-
-    @property
-    def _device(self) -> torch.device:
-        return self.network.mapping.w_avg.device
+    def _renders(self) -> dict[str, Render]:
+        return {**super()._renders(), "s": self.synthesize_styles}
 
     def _make_spaces(self) -> dict[str, RealVectors]:
-        s = self.settings
         layers = tuple(
             (name, layer.weight.shape[1])
             for name, _, layer in self.network.synthesis.styled_layers()
         )
         width = sum(inputs for _, inputs in layers)
+        drawn = self._drawn(self.styles)
         return {
-            "z": RealVectors("z", (s.z_dim,)),
-            "w": RealVectors("w", (s.w_dim,), self._drawn(lambda ws: ws[:, 0])),
-            "w+": RealVectors("w+", (s.num_ws, s.w_dim), self._drawn(lambda ws: ws)),
-            "s": StyleSpace("s", (width,), self._drawn(self.styles), layers=layers),
+            **super()._make_spaces(),
+            "s": StyleSpace("s", (width,), drawn, layers=layers),
         }
 
-    def _drawn(
-        self, made_of: Callable[[Tensor], Tensor]
-    ) -> Callable[[int, np.random.Generator], NDArray[np.float64]]:
-        def draw(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-            z = rng.standard_normal((n, self.settings.z_dim))
-            return made_of(self.map(z, self.truncation_psi)).double().cpu().numpy()
-
-        return draw
-
-    def _require(self, space: str) -> RealVectors:
-        if space not in self._spaces:
-            raise LatentSpaceError(
-                f"A StyleGAN2 decodes latents of the spaces {', '.join(self._spaces)}, not "
-                f"'{space}'."
-            )
-        return self._spaces[space]
-
-    def _rows(self, latents: Tensor | NDArray[np.floating[Any]], space: str) -> Tensor:
-        rows = torch.as_tensor(latents, dtype=torch.float32, device=self._device)
-        wanted = self._spaces[space].shape
-        if tuple(rows.shape[1:]) != wanted or rows.ndim != 1 + len(wanted):
-            raise LatentSpaceError(
-                f"Latents of space '{space}' have shape ({', '.join(map(str, ('n', *wanted)))}); "
-                f"got {tuple(rows.shape)}. The shapes of all spaces: "
-                f"{', '.join(f'{name} {own.shape}' for name, own in self._spaces.items())}."
-            )
-        return rows
-
-    def _repeated(self, w: Tensor) -> Tensor:
-        return w.unsqueeze(1).expand(-1, self.settings.num_ws, -1)
-
-    def _labels(self, n: int, label: NDArray[np.floating[Any]] | None) -> Tensor | None:
-        chosen = self.label if label is None else label
-        if chosen is None:
-            return None
-        rows = torch.as_tensor(np.asarray(chosen), dtype=torch.float32, device=self._device)
-        return rows.expand(n, -1)
-
-
-def _chunk(settings: StyleGAN2Settings, memory_mib: int) -> int:
-    widest = max(settings.channels(r // 2) * r**2 for r in settings.block_resolutions[1:])
-    return max(1, memory_mib * MIB // (IMAGES_HELD * 4 * widest))
+    @property
+    def _style_space(self) -> StyleSpace:
+        space = self._spaces["s"]
+        assert isinstance(space, StyleSpace)
+        return space
