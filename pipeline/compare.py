@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from pipeline.report.headline import Kind, agreement, rows, score_digits
 from pipeline.results import Result, Results
 from vqlso.metrics.intervals import mean_interval
 from vqlso.metrics.paired import PairedDifference, paired_difference
+
+if TYPE_CHECKING:
+    from pipeline.pooled import Pooled
 
 JUDGE = "judge."
 # Differences are tested for these; the others describe the runs, and more tests find more chance.
@@ -111,6 +114,7 @@ class Comparison:
         missing: runs that are left out, and why.
         smoke_test: whether any run only tested the plumbing.
         mixed: what makes the methods unequal besides themselves, a sentence each.
+        distances: of the methods' pooled queries; None where nobody asked for them.
     """
 
     name: str
@@ -121,6 +125,7 @@ class Comparison:
     missing: tuple[str, ...]
     smoke_test: bool
     mixed: tuple[str, ...]
+    distances: Pooled | None = None
 
     @property
     def fewest_seeds(self) -> int:
@@ -173,6 +178,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
             {"measure": each.measure.key, "a": each.a, "b": each.b, **asdict(each.difference)}
             for each in comparison.pairings
         ],
+        "distances": asdict(comparison.distances) if comparison.distances else None,
         "missing": list(comparison.missing),
     }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ from vqlso.randomness import stream
 RESAMPLES = 100
 NEIGHBOURS = 3  # Kynkaanniemi et al. 2019
 FEWEST = 8
+REAL = "real target images"
+RECONSTRUCTED = "reconstructed target images"
 
 Images = NDArray[np.uint8]
 
@@ -80,24 +83,45 @@ def distances(
         return []
     # Equally many of all: a distance falls with the number of images.
     n = min(len(target.images), *map(len, compared.values()))
-    compared["real target images"] = target.others
+    compared[REAL] = target.others
     if isinstance(generator, EncodingGenerator):
-        z = generator.encode(to_unit(target.others))
-        floor = to_bytes(generator.decode(z, generator.space.name))
-        compared["reconstructed target images"] = floor
-    return [_in_features(compared, target, network, n, seed) for network in networks]
+        compared[RECONSTRUCTED] = reconstructed(generator, target.others)
+    return [in_features(network, compared, target, n, seed) for network in networks]
 
 
-def _in_features(
-    compared: Mapping[str, Images], target: Target, network: FeatureNetwork, most: int, seed: int
+def reconstructed(generator: EncodingGenerator, images: Images) -> Images:
+    """What is left of images after encoding and decoding: (n, 3, H, W) uint8."""
+    z = generator.encode(to_unit(images))
+    return to_bytes(generator.decode(z, generator.space.name))
+
+
+def in_features(
+    network: FeatureNetwork,
+    compared: Mapping[str, Images],
+    target: Target,
+    most: int,
+    seed: int,
+    runs: Mapping[str, NDArray[np.int64]] = MappingProxyType({}),
 ) -> dict[str, Any]:
+    """Every figure of groups of images in one network's features, an entry of `distances`.
+
+    Args:
+        network: whose features are compared.
+        compared: images by name; (n, 3, H, W) uint8 each.
+        target: what they are compared with.
+        most: the largest n on both sides.
+        seed: of all that is drawn.
+        runs: by name, (n,) the run of each image; intervals then resample whole runs.
+    """
     reference = features(network, target.images)
+
+    def figures(name: str, images: Images) -> dict[str, Any]:
+        found = features(network, images)
+        return _figures(found, reference, target, network.name, most, seed, runs.get(name))
+
     return {
         "network": network.name,
-        "images": {
-            name: _figures(features(network, images), reference, target, network.name, most, seed)
-            for name, images in compared.items()
-        },
+        "images": {name: figures(name, images) for name, images in compared.items()},
     }
 
 
@@ -108,18 +132,20 @@ def _figures(
     network: str,
     most: int,
     seed: int,
+    runs: NDArray[np.int64] | None,
 ) -> dict[str, Any]:
     """Every figure of one group of images."""
     rng = stream(seed, "distances")
     n = min(most, len(found), len(reference))
-    found = found[drawn(len(found), n, rng)]
-    whole = frechet_result(found, reference, network, rng, resamples=RESAMPLES)
+    rows = drawn(len(found), n, rng)
+    found, units = found[rows], None if runs is None else runs[rows]
+    whole = frechet_result(found, reference, network, rng, runs=units, resamples=RESAMPLES)
     return {
         "n": n,
         "frechet": [whole.value, whole.low, whole.high],
         "rank_deficient": whole.rank_deficient,
-        "frechet_by_degree": _by_degree(found, reference, target, network, rng),
-        "kernel": _interval(asdict(kernel_result(found, reference, network))),
+        "frechet_by_degree": _by_degree(found, reference, target, network, rng, units),
+        "kernel": _interval(asdict(kernel_result(found, reference, network, runs=units))),
         **_overlap(found, reference[drawn(len(reference), n, rng)], network),
     }
 
@@ -130,6 +156,7 @@ def _by_degree(
     target: Target,
     network: str,
     rng: np.random.Generator,
+    runs: NDArray[np.int64] | None,
 ) -> dict[str, Any]:
     """The distance to each degree apart (paper 003, figure 3 b), where there are degrees."""
     if not on_degree_scale(target.degrees):
@@ -140,7 +167,14 @@ def _by_degree(
     if not levels:
         return {}
     results = frechet_by_degree(
-        found, reference, target.degrees, network, rng, levels=levels, resamples=RESAMPLES
+        found,
+        reference,
+        target.degrees,
+        network,
+        rng,
+        levels=levels,
+        runs=runs,
+        resamples=RESAMPLES,
     )
     return {
         str(level): {"n": each.n, "frechet": [each.value, each.low, each.high]}

@@ -34,6 +34,7 @@ class Result:
         settings: what a grid gave it, by key.
         seed: of the run.
         run: its folder, as tables name it.
+        folder: where that is.
         summary: its `summary.json`.
         source: hash of the project's code that it was started with; empty where unknown.
         queries: the journalled queries, m of them.
@@ -47,6 +48,7 @@ class Result:
     settings: Mapping[str, Any]
     seed: int
     run: str
+    folder: RunFolder
     summary: Mapping[str, Any]
     source: str
     queries: Queries
@@ -139,6 +141,7 @@ def _read(planned: Planned, path: Path) -> Result:
         settings=planned.settings,
         seed=planned.seed,
         run=planned.run,
+        folder=folder,
         summary=folder.read_json(folder.summary.name),
         source=str(known.get("source", "")),
         queries=queries,

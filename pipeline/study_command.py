@@ -19,11 +19,13 @@ from pipeline.terminal import (
     complain,
     console,
     one_paragraph,
+    progress,
 )
 from vqlso.errors import ConfigError, MissingExtraError, StudyError
 
 if TYPE_CHECKING:
     from pipeline.compare import Comparison
+    from pipeline.results import Results
     from pipeline.study import PlannedRun
     from pipeline.study_folder import StudyFolder
     from pipeline.sweep import Watch, Workers
@@ -54,7 +56,7 @@ def sweep(
         reasons, runs, folder = _swept(
             study, overrides or [], out, seeds, workers, address, as_json or quiet
         )
-        comparison = _tabulated(folder) if len(reasons) < len(runs) else None
+        comparison = _tabulated(folder, as_json or quiet) if len(reasons) < len(runs) else None
     if as_json:
         typer.echo(json.dumps(_told(runs, folder, reasons, comparison), indent=2))
     elif comparison:
@@ -76,7 +78,12 @@ def compare(
         Path | None,
         typer.Option(help="Where the page goes; else into a study's folder or comparison/."),
     ] = None,
+    no_distances: Annotated[
+        bool,
+        typer.Option("--no-distances", help="Without those of pooled queries, which take minutes."),
+    ] = False,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Compare finished runs: means over seeds, paired tests, curves; as a table and a page."""
@@ -86,7 +93,10 @@ def compare(
         from pipeline.results import results_of
         from pipeline.study_folder import is_study
 
-        comparison = compared(results_of(folders))
+        found = results_of(folders)
+        comparison = compared(found)
+        if not no_distances:
+            comparison = _with_distances(comparison, found, as_json or quiet)
         alone = len(folders) == 1 and is_study(folders[0])
         target = out or (folders[0] if alone else Path("comparison"))
         _write(comparison, target)
@@ -143,8 +153,6 @@ def _workers(count: int | None, address: str | None, silent: bool) -> Workers:
         return ray_workers(count, address)
     if address is not None:
         raise ConfigError("--workers 0 uses no Ray: leave --address out, or give more workers.")
-    from pipeline.terminal import progress
-
     return InThisProcess(progress(silent))
 
 
@@ -161,7 +169,7 @@ def _watch(silent: bool, count: int | None) -> AbstractContextManager[Watch]:
     return nullcontext(Lines(complain, lambda line: typer.echo(line, err=True)))
 
 
-def _tabulated(folder: StudyFolder) -> Comparison:
+def _tabulated(folder: StudyFolder, silent: bool) -> Comparison:
     """The study's tables, page and charts; without pyarrow no tables."""
     from pipeline.compare import compared
     from pipeline.results import results_of
@@ -172,9 +180,18 @@ def _tabulated(folder: StudyFolder) -> Comparison:
         write_tables(found.results, folder)
     except MissingExtraError as error:
         complain(str(error))
-    comparison = compared(found)
+    comparison = _with_distances(compared(found), found, silent)
     _write(comparison, folder.named)
     return comparison
+
+
+def _with_distances(comparison: Comparison, found: Results, silent: bool) -> Comparison:
+    """The same with the distances of its methods' pooled queries."""
+    from dataclasses import replace
+
+    from pipeline.pooled import pooled_distances
+
+    return replace(comparison, distances=pooled_distances(found.results, progress(silent)))
 
 
 def _write(comparison: Comparison, folder: Path) -> None:
@@ -188,9 +205,9 @@ def _write(comparison: Comparison, folder: Path) -> None:
 
 def _show(comparison: Comparison, folder: Path) -> None:
     from pipeline.report.comparison_page import PAGE
-    from pipeline.report.comparison_table import comparison_tables, notes
+    from pipeline.report.comparison_table import comparison_tables, distances_shown, notes
 
-    for table in comparison_tables(comparison):
+    for table in (*comparison_tables(comparison), *distances_shown(comparison)):
         console().print(table)
     if comparison.smoke_test:
         console().print(SMOKE_TEST)

@@ -10,7 +10,13 @@ from markupsafe import Markup
 from pipeline.compare import Comparison, Pairing
 from pipeline.curves import CURVES, curves
 from pipeline.report.comparison_figures import Chart, course, look
-from pipeline.report.comparison_table import cell_text, chance_text, difference_text, notes
+from pipeline.report.comparison_table import (
+    cell_text,
+    chance_text,
+    difference_text,
+    notes,
+    pooled_tables,
+)
 from pipeline.report.style import css_variable
 from pipeline.report.template import template
 from vqlso.metrics.paired import LEAST_FOR_WILCOXON
@@ -69,6 +75,8 @@ def render(comparison: Comparison, charts: Mapping[str, Markup]) -> str:
         pairings={label: lines for label, lines in pairings.items() if lines},
         least_for_wilcoxon=LEAST_FOR_WILCOXON,
         notes=notes(comparison),
+        distances=pooled_tables(comparison),
+        runs=comparison.distances.runs if comparison.distances else {},
         charts=charts,
     )
 

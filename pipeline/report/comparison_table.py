@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
+from typing import Any, TypeVar
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.compare import Arm, Cell, Comparison, Measure, Pairing
+from pipeline.report.digits import alone
+from pipeline.report.distance_table import DistanceTable, distance_tables
 from pipeline.report.headline import written
+
+T = TypeVar("T")
 
 SHOWN = ("best", "top10", "top50", "query_mean", "gain", "judge.gain", "frechet", "seconds")
 METHODS_ABREAST = 4
@@ -45,13 +50,60 @@ def chance_text(p: float) -> str:
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:
-    """A row a measure that weighs, a column a method, as many as a narrow terminal has room for."""
+    """A row a measure that weighs, a column a method."""
     measures = [each for each in comparison.measures if each.key in SHOWN]
-    starts = range(0, len(comparison.arms), METHODS_ABREAST)
+    return [_table(comparison, measures, arms) for arms in _abreast(comparison.arms)]
+
+
+def pooled_tables(comparison: Comparison) -> list[DistanceTable]:
+    """Of the methods' pooled queries, a table a network; none where they were not measured."""
+    found = comparison.distances
+    return distance_tables({"distances": found.entries}) if found else []
+
+
+def distances_shown(comparison: Comparison) -> list[Table]:
+    """The same as the terminal shows them, methods and floors as columns."""
+    entries = comparison.distances.entries if comparison.distances else ()
     return [
-        _table(comparison, measures, comparison.arms[start : start + METHODS_ABREAST])
-        for start in starts
+        _distances(entry["network"], groups)
+        for entry in entries
+        for groups in _abreast(entry["images"].items())
     ]
+
+
+def _abreast(columns: Iterable[T]) -> list[list[T]]:
+    """As many at once as a narrow terminal has room for."""
+    every = list(columns)
+    starts = range(0, len(every), METHODS_ABREAST)
+    return [every[start : start + METHODS_ABREAST] for start in starts]
+
+
+def _distances(network: str, groups: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
+    title = f"Distance from the unseen images, in the features of {network}"
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title)
+    table.add_column("Queries of")
+    for name, _ in groups:
+        table.add_column(Text(name), justify="right")
+    columns = [_distance_rows(figures) for _, figures in groups]
+    for label in columns[0]:
+        table.add_row(label, *(column[label] for column in columns))
+    return table
+
+
+def _distance_rows(figures: Mapping[str, Any]) -> dict[str, str]:
+    by_degree = {
+        f"Degree {level}, N {each['n']}": _margin(each["frechet"])
+        for level, each in figures["frechet_by_degree"].items()
+    }
+    shares = {name: written(figures[name.lower()], "share") for name in ("Precision", "Recall")}
+    whole = {"N": str(figures["n"]), "Fréchet": _margin(figures["frechet"])}
+    return whole | by_degree | {"Kernel": _margin(figures["kernel"])} | shares
+
+
+def _margin(interval: Sequence[float]) -> str:
+    """Value and upper margin: the lower end of a distance is cut at 0."""
+    value, _, high = interval
+    return f"{alone(value)} ± {alone(high - value)}"
 
 
 def _table(comparison: Comparison, measures: Sequence[Measure], arms: Sequence[Arm]) -> Table:
@@ -79,4 +131,5 @@ def notes(comparison: Comparison) -> list[str]:
             f"With {comparison.fewest_seeds} seeds an interval is wide and rests on normal "
             "scatter, which so few cannot show."
         )
-    return told + list(comparison.mixed)
+    left_out = comparison.distances.notes if comparison.distances else ()
+    return [*told, *comparison.mixed, *left_out]

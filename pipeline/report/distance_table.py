@@ -37,12 +37,14 @@ class DistanceTable:
     Attributes:
         network: its name.
         degrees: that are told apart.
+        n_of_degrees: images on each side of the distances to these.
         groups: the rows, the queries' first.
         rank_deficient: whether there are fewer images than features.
     """
 
     network: str
     degrees: tuple[str, ...]
+    n_of_degrees: tuple[int, ...]
     groups: tuple[DistanceRow, ...]
     rank_deficient: bool
 
@@ -56,9 +58,9 @@ def _table(entry: Mapping[str, Any]) -> DistanceTable:
     groups: Mapping[str, Any] = entry["images"]
     degrees = tuple(dict.fromkeys(key for each in groups.values() for key in _degrees(each)))
     rows = tuple(_row(name, each, degrees) for name, each in groups.items())
-    return DistanceTable(
-        entry["network"], degrees, rows, any(each["rank_deficient"] for each in groups.values())
-    )
+    sizes = tuple(_degrees(next(iter(groups.values())))[level]["n"] for level in degrees)
+    deficient = any(each["rank_deficient"] for each in groups.values())
+    return DistanceTable(entry["network"], degrees, sizes, rows, deficient)
 
 
 def _row(name: str, figures: Mapping[str, Any], degrees: Sequence[str]) -> DistanceRow:

@@ -1,19 +1,25 @@
 """Comparisons of made-up runs, against means, intervals and curves computed by hand."""
 
+import io
 import json
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from test_page import Page
 from tiny_runs import said, vqlso
 
 from pipeline.compare import Comparison, compared
 from pipeline.curves import curves
+from pipeline.pooled import Pooled
+from pipeline.report.comparison_page import render
+from pipeline.report.comparison_table import distances_shown
 from pipeline.results import results_of
 from pipeline.study_folder import PLAN
 from vqlso.errors import RunFolderError, StudyError
@@ -149,6 +155,37 @@ def test_json_for_machines(folders: dict[int, list[Path]], tmp_path: Path) -> No
     assert method["seeds"] == [0, 1, 2]
     assert method["best"]["mean"] == pytest.approx(summaries(folders[4], "best").mean())
     assert printed["differences"] == []
+
+
+def distances(value: float) -> dict[str, object]:
+    """Of one group, as the pipeline measures them."""
+    whole = [value, value - 1, value + 1]
+    degree = {"3": {"n": 77, "frechet": [value + 3, 0.0, 99.0]}}
+    shares = {"precision": 0.5, "recall": 0.25, "density": 1.0, "coverage": 0.5}
+    figures = {"n": 120, "frechet": whole, "kernel": [0.5, -0.25, 1.25], "rank_deficient": False}
+    return {**figures, "frechet_by_degree": degree, **shares}
+
+
+def test_pooled_distances_are_labelled_by_network_and_n(comparison: Comparison) -> None:
+    groups = {"solver.t=4": 41.0, "solver.t=8": 37.0, "real target images": 5.0}
+    images = {name: distances(value) for name, value in groups.items()}
+    runs = {"solver.t=4": 3, "solver.t=8": 3}
+    pooled = Pooled(({"network": "a network", "images": images},), runs, ("One is left out.",))
+    full = replace(comparison, distances=pooled)
+    page = render(full, {})
+    for cell in ("37.00 (36.00 to 38.00)", "to degree 3, N 77", "40.00", ">120<", "25.0\u202f%"):
+        assert cell in page
+    assert "In the features of a network" in page
+    assert "0.500 (−0.250 to 1.25)" in page
+    assert "One is left out." in page
+    terminal = Console(file=io.StringIO(), width=200, record=True)
+    for table in distances_shown(full):
+        terminal.print(table)
+    shown = terminal.export_text()
+    assert "Degree 3, N 77" in shown
+    assert "41.00 ± 1.00" in shown
+    assert "a network" in shown
+    assert 'id="distances"' not in render(comparison, {})
 
 
 def test_one_seed_has_no_interval(folders: dict[int, list[Path]]) -> None:
