@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
@@ -23,7 +23,7 @@ from vqlso.errors import RunFolderError
 
 Event = dict[str, Any]
 
-KINDS = ("round", "query", "look", "end")
+KINDS = ("round", "query", "proposals", "look", "end")
 LINK = "link"
 FIRST_LINK = ""
 
@@ -33,10 +33,14 @@ class Journal:
 
     Args:
         path: the file; created with its first event.
+
+    Attributes:
+        watchers: are given events that happened together, once they are on the disk.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.watchers: list[Callable[[Sequence[Event]], None]] = []
         self._mended = False
         self._last: str | None = FIRST_LINK  # None in a journal without links
 
@@ -57,7 +61,7 @@ class Journal:
         A killed process leaves all of them or none: each tells in "more" how many follow it.
 
         Args:
-            kind: the events' kind: "query", "round" or "end".
+            kind: the events' kind, one of `KINDS`.
             facts: of each event, JSON values that two runs of one seed share.
             seconds: each event's durations by stage; they go into its time field.
 
@@ -68,12 +72,13 @@ class Journal:
         time = {"at": datetime.now(UTC).isoformat(), "seconds": rounded}
         try:
             self._drop_torn_tail()
-            lines, last = "", self._last
+            lines, last, told = "", self._last, []
             for more, each in zip(reversed(range(len(facts))), facts, strict=True):
                 event = plain({"event": kind, **each} | ({"more": more} if more else {}))
                 last = None if last is None else _link(event, last)
-                event |= {"time": time} | ({} if last is None else {LINK: last})
-                lines += json.dumps(event, allow_nan=False) + "\n"
+                told.append(event | {"time": time})
+                link = {} if last is None else {LINK: last}
+                lines += json.dumps(told[-1] | link, allow_nan=False) + "\n"
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(lines)
                 file.flush()
@@ -84,6 +89,8 @@ class Journal:
                 f"The journal {self.path} cannot be written ({error.strerror}). Free some space "
                 f"or mend the folder's rights, then `vqlso resume {self.path.parent}`."
             ) from error
+        for watch in self.watchers:
+            watch(told)
 
     def events(self, kind: str | None = None) -> list[Event]:
         """All events so far, or those of one kind, in order.

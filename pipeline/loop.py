@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.grouped import ProposalGroup, asked_again
 from pipeline.journal import Event
 from pipeline.replay import proposal_arrays, query_facts, replayed
 from pipeline.retraining import NoRetraining
@@ -17,7 +18,9 @@ from pipeline.run_folder import RunFolder
 from pipeline.shift import Settled, ShiftMonitor
 from vqlso.archive import Archive
 from vqlso.contracts import (
+    DifferentiableProblem,
     EncodingGenerator,
+    FollowsProblem,
     Generator,
     KeepsSurrogate,
     Problem,
@@ -25,6 +28,7 @@ from vqlso.contracts import (
     Retrainer,
     Solver,
 )
+from vqlso.direction import CountsImages
 from vqlso.errors import ConfigError, ObjectiveError, RunFolderError
 from vqlso.images import to_unit
 from vqlso.progress import SILENT, Progress
@@ -40,7 +44,8 @@ class Budget:
 
     Attributes:
         queries: images that the black box may score; controls and measurements do not count.
-        batch: latents a proposal.
+        batch: latents a proposal. Cut at the end of the budget, except where the problem counts
+            its own images: then the loop ends where no whole proposal can be paid for.
         failures_in_a_row: failed scorings after which the loop gives up.
         settled: the earlier end, when the generator's distribution no longer moves.
     """
@@ -65,8 +70,14 @@ class Loop:
         folder: where everything is kept; an interrupted run in it is continued.
         budget: when to stop.
         monitor: measures the generator's distribution after each round, if wanted.
+        group: proposals a line of the journal, for tens of thousands of cheap evaluations whose
+            latents and images are then neither archived nor kept; 0 for a line, an image and a
+            row of the archive for each query.
         seed: the run's seed.
         progress: shows queries with an ETA.
+
+    Raises:
+        ConfigError: proposals are to be grouped, but the generator is to be retrained on them.
     """
 
     def __init__(
@@ -80,9 +91,15 @@ class Loop:
         retrainer: Retrainer = NoRetraining(),
         budget: Budget = Budget(),
         monitor: ShiftMonitor | None = None,
+        group: int = 0,
         seed: int = 0,
         progress: Progress = SILENT,
     ) -> None:
+        if group and not isinstance(retrainer, NoRetraining):
+            raise ConfigError(
+                "Grouped proposals are not archived, so no generator can be retrained on them: use "
+                "retrainer=none."
+            )
         self.problem = problem
         self.generator = generator
         self.archive = archive
@@ -93,6 +110,7 @@ class Loop:
         self.monitor = monitor
         self.seed = seed
         self.progress = progress
+        self.group = ProposalGroup(folder.journal, group) if group else None
         self.queries = 0
         self.round = -1
         self._round_began = 0
@@ -119,10 +137,12 @@ class Loop:
                     self.retrain()
                     continue
                 proposal = self.propose()
-                started = perf_counter()
+                started, before = perf_counter(), self.queries
                 scores = self.problem.evaluate(proposal, Context(self.seed, self.round))
                 self.record(proposal, scores, perf_counter() - started)
-                advance(len(proposal))
+                advance(self.queries - before)
+        if self.group is not None:
+            self.group.write()
         self._keep_proposals()
         self.folder.journal.append("end", {"queries": self.queries, "rounds": self.round})
 
@@ -133,7 +153,7 @@ class Loop:
 
     def propose(self) -> Proposal:
         """The solver's next latents, within the budget."""
-        proposal = self.solver.ask(min(self.budget.batch, self.budget.queries - self.queries))
+        proposal = self.solver.ask(self._batch)
         if self.queries == self._round_began and isinstance(self.solver, KeepsSurrogate):
             self.folder.keep_surrogate(self.solver, max(self.round, 0))
         return proposal
@@ -146,24 +166,14 @@ class Loop:
                 here is kept.
         """
         answers = _answers(proposal, scores)
-        known = self.archive.latents(self.archive.version)
-        facts = []
-        for row, answer in enumerate(answers):
-            image = scores.images[answer]
-            self._keep_images(int(proposal.ids[row]), scores, answer)
-            facts.append(
-                query_facts(proposal, row, scores, answer)
-                | {
-                    "round": self.round,
-                    "novel": _novel(proposal.z[row], known, proposal.z[:row]),
-                }
-                | self._reencoded(image, proposal.z[row])
-            )
-        times = proposal.details.get("seconds", {}) | {"score": seconds}
-        share = {stage: value / len(proposal) for stage, value in times.items()}
-        self.folder.journal.append_all("query", facts, share)
+        if self.group is None:
+            self._journal_queries(proposal, scores, answers, seconds)
+        else:
+            self.group.add(proposal, scores, seconds)
         self._absorb(proposal, scores)
         if self._failures >= self.budget.failures_in_a_row:
+            if self.group is not None:
+                self.group.write()
             raise ObjectiveError(
                 f"The objective failed {self._failures} times in a row, lastly with "
                 f"'{scores.reason[answers[-1]]}'. Mend it, then "
@@ -209,12 +219,48 @@ class Loop:
                 "Start a new run with another out=DIR."
             )
         self._replay(queries[len(earlier) :], self.generator.version)
+        for group in (event for event in events if event["event"] == "proposals"):
+            for proposal, scores in asked_again(group, self.solver):
+                self._absorb(proposal, scores)
+
+    def _journal_queries(
+        self, proposal: Proposal, scores: Scores, answers: NDArray[np.int64], seconds: float
+    ) -> None:
+        known = self.archive.latents(self.archive.version)
+        facts = []
+        for row, answer in enumerate(answers):
+            image = scores.images[answer]
+            self._keep_images(int(proposal.ids[row]), scores, answer)
+            facts.append(
+                query_facts(proposal, row, scores, answer)
+                | {
+                    "round": self.round,
+                    "novel": _novel(proposal.z[row], known, proposal.z[:row]),
+                }
+                | self._reencoded(image, proposal.z[row])
+            )
+        times = proposal.details.get("seconds", {}) | {"score": seconds}
+        share = {stage: value / len(proposal) for stage, value in times.items()}
+        self.folder.journal.append_all("query", facts, share)
+
+    @property
+    def _batch(self) -> int:
+        """Latents of the next proposal: never more than remain, where each takes one image."""
+        if isinstance(self.problem, CountsImages):
+            return self.budget.batch
+        return min(self.budget.batch, self.budget.queries - self.queries)
 
     def _exhausted(self) -> bool:
-        return self.queries >= self.budget.queries or self.budget.settled.reached(self._means)
+        if self.queries >= self.budget.queries or self.budget.settled.reached(self._means):
+            return True
+        own = self.solver.images_of(self._batch) if isinstance(self.solver, CountsImages) else 0
+        cost = own + _images_of(self.problem, self._batch)
+        return self.queries + cost > self.budget.queries
 
     def _retraining_is_due(self) -> bool:
         """Due at any number of queries since the last one: a batch may step over it."""
+        if isinstance(self.retrainer, NoRetraining):
+            return False  # else a long search would ask for all its queries after each one
         first = self._round_began + 1 if self.round > 0 else 0
         return any(self.retrainer.due(number) for number in range(first, self.queries + 1))
 
@@ -222,6 +268,10 @@ class Loop:
         self.archive.reencode(lambda images: generator.encode(to_unit(images)), generator.version)
         self.generator = generator
         self.problem = self.problem.moved_to(generator)
+        if isinstance(self.solver, FollowsProblem) and isinstance(
+            self.problem, DifferentiableProblem
+        ):
+            self.solver.follow(self.problem)
         self.solver.rebase(self.archive)
 
     def _open_round(
@@ -268,11 +318,12 @@ class Loop:
         answers = _answers(proposal, scores)
         ok = scores.ok[answers]
         answered = answers[ok]
-        self.archive.add(
-            scores.images[answered], scores.values[answered], proposal.z[ok], proposal.version
-        )
+        if self.group is None:
+            self.archive.add(
+                scores.images[answered], scores.values[answered], proposal.z[ok], proposal.version
+            )
         self.solver.tell(proposal, scores)
-        self.queries += len(answers)
+        self.queries += _images_of(self.problem, len(proposal)) + proposal.details.get("images", 0)
         for fine in ok:
             self._failures = 0 if fine else self._failures + 1
 
@@ -313,6 +364,10 @@ class Loop:
             return
         images = np.stack([self.folder.read_image(event["id"]) for event in events])
         self._absorb(*replayed(events, images, version))
+
+
+def _images_of(problem: Problem, n: int) -> int:
+    return problem.images_of(n) if isinstance(problem, CountsImages) else n
 
 
 def _answers(proposal: Proposal, scores: Scores) -> NDArray[np.int64]:

@@ -102,9 +102,11 @@ def test_a_killed_run_ends_like_one_that_was_not(
         left[0] -= 1
         append(self, *args)
 
-    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+    killed = loop_in(tmp_path / "killed")
+    with monkeypatch.context() as patch:
         patch.setattr(Journal, "append_all", counted)
-        loop_in(tmp_path / "killed").run()
+        with pytest.raises(StoppedError):
+            killed.run()
     resumed = loop_in(tmp_path / "killed")
     resumed.run()
     np.testing.assert_array_equal(resumed.solver.direction, whole.solver.direction)

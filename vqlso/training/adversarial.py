@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -17,6 +16,7 @@ from vqlso.generators.stylegan2.settings import StyleGAN2Settings
 from vqlso.progress import SILENT, Progress
 from vqlso.randomness import stream, torch_seed
 from vqlso.records import FitReport
+from vqlso.training import watching
 from vqlso.training.distributed import Team
 from vqlso.training.fitting import Checkpointing
 from vqlso.training.gan_settings import StyleGAN2Training
@@ -26,37 +26,8 @@ from vqlso.training.gan_steps import AdversarialSteps
 __all__ = ["Observer", "Snapshot", "StyleGAN2Training", "train_stylegan2"]
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """How far a training is.
-
-    Attributes:
-        kimg: thousand real images shown.
-        generator: the running mean, a copy.
-        measures: losses and the like, means over the last steps.
-    """
-
-    kimg: float
-    generator: StyleGAN2
-    measures: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Observer:
-    """Who watches a training, without any influence on it.
-
-    Attributes:
-        look: is given snapshots.
-        every_kimg: thousand images between two.
-    """
-
-    look: Callable[[Snapshot], None]
-    every_kimg: float = 10.0
-
-    def is_due(self, shown: int, more: int) -> bool:
-        """Whether a snapshot falls into the images after the first `shown` ones."""
-        every = 1000 * self.every_kimg
-        return shown // every < (shown + more) // every
+Snapshot = watching.Snapshot[StyleGAN2]
+Observer = watching.Observer[StyleGAN2]
 
 
 def train_stylegan2(

@@ -149,9 +149,7 @@ def train_face_identity(
     face = sample_parameters(training.faces, stream(seed, "identity faces"))
     factors = identity_factors(face)
     standardised = (factors - factors.mean(0)) / factors.std(0)
-    network = _fitted(
-        face, standardised, _squared_error, training, seed, checkpointing, progress
-    )
+    network = _fitted(face, standardised, _squared_error, training, seed, checkpointing, progress)
     return ProceduralIdentity(network, len(IDENTITY), training.image_size)
 
 

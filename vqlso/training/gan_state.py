@@ -1,53 +1,38 @@
-"""What an adversarial training consists of between two steps, and how it is kept in a file."""
+"""What a StyleGAN2's training consists of between two steps."""
 
 from __future__ import annotations
 
-import copy
-import io
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
-from vqlso.errors import CheckpointError
-from vqlso.files import write_whole
 from vqlso.generators.stylegan2.discriminator import Discriminator
 from vqlso.generators.stylegan2.network import StyleGAN2Network
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings
+from vqlso.training.adversarial_state import STEPS_REPORTED, AdversarialState
 from vqlso.training.gan_settings import StyleGAN2Training
 
-# The report averages over the last steps: one batch's loss says little.
-STEPS_REPORTED = 50
-# Of a state, what is kept as it is; networks and optimisers are kept as their own states.
-VALUES = ("done", "augmentation", "path_length", "recent")
+__all__ = ["STEPS_REPORTED", "GANState"]
 
 
 @dataclass
-class GANState:
+class GANState(AdversarialState):
     """Everything that decides how the training goes on.
 
-    Random numbers are derived from the seed and the step, so that no stream has to be kept.
-
     Attributes:
-        generator: being trained.
-        discriminator: being trained.
-        average: running mean of the generator's weights: what the training results in.
-        optimisers: of the generator and of the discriminator.
-        done: steps.
         augmentation: probability of each change to what the discriminator sees.
         path_length: running mean, for the path length regularisation.
-        recent: the measures of the last steps, by name.
+        others: as in `AdversarialState`.
     """
 
     generator: StyleGAN2Network
     discriminator: Discriminator
     average: StyleGAN2Network
-    optimisers: tuple[torch.optim.Optimizer, torch.optim.Optimizer]
-    done: int = 0
     augmentation: float = 0.0
     path_length: float = 0.0
-    recent: dict[str, list[float]] = field(default_factory=dict)
+
+    VALUES: ClassVar[tuple[str, ...]] = ("done", "augmentation", "path_length", "recent")
 
     @classmethod
     def begin(
@@ -62,81 +47,5 @@ class GANState:
             torch.manual_seed(seed)
             generator = StyleGAN2Network(settings)
             discriminator = Discriminator(training.discriminator_settings(settings))
-        for network in (generator, discriminator):
-            network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average = copy.deepcopy(generator).eval().requires_grad_(False)
-        optimisers = (
-            torch.optim.Adam(generator.parameters(), fused=True, **training.generator_adam),
-            torch.optim.Adam(discriminator.parameters(), fused=True, **training.discriminator_adam),
-        )
-        return cls(generator, discriminator, average, optimisers)
-
-    @torch.no_grad()
-    def follow(self, decay: float) -> None:
-        """Move the running mean towards the generator: decay * mean + (1 - decay) * generator."""
-        weights = zip(self.average.parameters(), self.generator.parameters(), strict=True)
-        for mean, weight in weights:
-            mean.lerp_(weight, 1 - decay)
-        buffers = zip(self.average.buffers(), self.generator.buffers(), strict=True)
-        for own, other in buffers:
-            own.copy_(other)
-
-    def note(self, measures: dict[str, float]) -> None:
-        """Keep this step's measures, and forget those of long ago."""
-        for name, value in measures.items():
-            values = self.recent.setdefault(name, [])
-            values.append(value)
-            del values[:-STEPS_REPORTED]
-
-    def means(self) -> dict[str, float]:
-        """Each measure's mean over the last steps."""
-        return {name: sum(values) / len(values) for name, values in self.recent.items()}
-
-    def save(self, path: Path, identity: str) -> None:
-        """Write everything; the file replaces the older one as a whole.
-
-        Args:
-            path: the file.
-            identity: tells this training from another; restoring asks for it again.
-        """
-        content = {
-            "identity": identity,
-            **{name: part.state_dict() for name, part in self._parts().items()},
-            **{name: getattr(self, name) for name in VALUES},
-        }
-        # By way of memory, because torch reports a full disk as an error of its own kind.
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        write_whole(path, buffer.getvalue())
-
-    def restore(self, path: Path, identity: str) -> None:
-        """Continue from what `save` wrote; nothing happens where there is no file.
-
-        Raises:
-            CheckpointError: the file is damaged or belongs to another training.
-        """
-        if not path.is_file():
-            return
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            if content["identity"] != identity:
-                raise ValueError("it was saved with another seed, network, training or data")
-            for name, part in self._parts().items():
-                part.load_state_dict(content[name])
-            for name in VALUES:
-                setattr(self, name, content[name])
-        except Exception as error:  # a damaged pickle can raise nearly anything
-            reason = (str(error).splitlines() or [""])[0]
-            raise CheckpointError(
-                f"The interrupted training at {path} cannot be continued "
-                f"({type(error).__name__}: {reason}). Delete the file to train from the beginning."
-            ) from error
-
-    def _parts(self) -> dict[str, Any]:
-        return {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "average": self.average,
-            "generator's optimiser": self.optimisers[0],
-            "discriminator's optimiser": self.optimisers[1],
-        }
+        adam = (training.generator_adam, training.discriminator_adam)
+        return cls.of(generator, discriminator, adam, device)

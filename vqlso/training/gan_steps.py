@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.wrappers import _FabricOptimizer
-from torch import Tensor, nn
+from torch import Tensor
 
-from vqlso.errors import TrainingError
 from vqlso.hardware import bfloat16_pays
+from vqlso.training.alternating import AlternatingSteps
 from vqlso.training.augmentation import augmented
 from vqlso.training.gan_losses import (
     PATH_LENGTH_DECAY,
@@ -23,7 +20,7 @@ from vqlso.training.gan_settings import StyleGAN2Training
 from vqlso.training.gan_state import GANState
 
 
-class AdversarialSteps:
+class AdversarialSteps(AlternatingSteps):
     """Steps of both networks, with random numbers from torch's global stream.
 
     Args:
@@ -33,13 +30,14 @@ class AdversarialSteps:
     """
 
     def __init__(self, state: GANState, training: StyleGAN2Training, fabric: Fabric) -> None:
-        self._state, self._training, self._fabric = state, training, fabric
-        self._generator, self._generator_optimiser = fabric.setup(
-            state.generator.train(), state.optimisers[0]
+        super().__init__(
+            state,
+            fabric,
+            whose="StyleGAN2",
+            steps=training.steps,
+            remedy="Lower the learning rates or raise r1_gamma.",
         )
-        self._discriminator, self._discriminator_optimiser = fabric.setup(
-            state.discriminator.train(), state.optimisers[1]
-        )
+        self._state, self._training = state, training
         reduced = training.mixed_precision and bfloat16_pays()
         self._dtype = torch.bfloat16 if reduced else torch.float32
 
@@ -51,11 +49,11 @@ class AdversarialSteps:
         """
         state, training = self._state, self._training
         real = images.to(self._fabric.device).float().div_(127.5).sub_(1)
-        _let_learn(self._generator, self._discriminator)
+        self._let_generator_learn()
         measures = self._fool()
         if training.path_weight > 0 and state.done % training.path_interval == 0:
             measures |= self._smooth_paths()
-        _let_learn(self._discriminator, self._generator)
+        self._let_discriminator_learn()
         measures |= self._tell_apart(real)
         if training.r1_gamma > 0 and state.done % training.r1_interval == 0:
             measures |= self._flatten_scores(real)
@@ -126,24 +124,3 @@ class AdversarialSteps:
             augmented(images, self._state.augmentation), dtype=dtype
         )
         return scores
-
-    def _descend(self, loss: Tensor, optimiser: _FabricOptimizer) -> None:
-        optimiser.zero_grad(set_to_none=True)
-        self._fabric.backward(loss)
-        optimiser.step()
-
-    def _finite(self, value: Tensor) -> float:
-        number = float(value.detach())
-        if not math.isfinite(number):
-            raise TrainingError(
-                f"Training the StyleGAN2 diverged: a loss was {number} at step "
-                f"{self._state.done + 1} of {self._training.steps}. Lower the learning rates or "
-                "raise r1_gamma."
-            )
-        return number
-
-
-def _let_learn(learning: nn.Module, resting: nn.Module) -> None:
-    """Have gradients computed for the one network's weights only."""
-    learning.requires_grad_(True)
-    resting.requires_grad_(False)

@@ -67,10 +67,10 @@ class TestContract(SolverContract):
 @EACH
 def test_the_known_direction_is_found(name: str) -> None:
     direction = problem()
-    found = find_direction(direction, solver(name, direction), images=24_000, batch=MAKERS[name][1])
+    found = find_direction(direction, solver(name, direction), images=8000, batch=MAKERS[name][1])
     assert cosine(found.d, SMILE) > 0.95
     assert direction.effect(found.d).change > 0.1
-    assert found.images <= 24_000
+    assert found.images <= 8000
     assert found.failures == 0
 
 
@@ -80,7 +80,7 @@ def test_the_opposite_attribute_gives_the_opposite_direction(name: str) -> None:
     opposite = replace(problem(), objective=lambda images: 1 - smile()(images))
     if name == "enjoy_editing":
         opposite = replace(problem(), objective=Opposite())
-    found = find_direction(opposite, solver(name, opposite), images=12_000, batch=MAKERS[name][1])
+    found = find_direction(opposite, solver(name, opposite), images=5000, batch=MAKERS[name][1])
     assert cosine(found.d, SMILE) < -0.8
 
 
@@ -98,7 +98,7 @@ def test_same_seed_same_vector(name: str) -> None:
 
     def run(seed: int) -> np.ndarray:
         return find_direction(
-            direction, solver(name, direction, seed), images=3000, batch=MAKERS[name][1], seed=seed
+            direction, solver(name, direction, seed), images=1500, batch=MAKERS[name][1], seed=seed
         ).d
 
     np.testing.assert_array_equal(run(1), run(1))
@@ -119,7 +119,7 @@ def test_no_candidate_is_longer_than_allowed(name: str) -> None:
 @EACH
 def test_layers_of_w_plus_are_searched_likewise(name: str) -> None:
     direction = problem(space_name="w+", longest=2.0)
-    found = find_direction(direction, solver(name, direction), images=24_000, batch=MAKERS[name][1])
+    found = find_direction(direction, solver(name, direction), images=8000, batch=MAKERS[name][1])
     assert found.d.shape == (2, 12)
     assert cosine(found.d.sum(0), SMILE) > 0.9
 
@@ -186,7 +186,7 @@ def test_a_search_can_go_on_from_a_vector() -> None:
 def test_a_generation_in_small_proposals_is_ordered_by_ranks() -> None:
     pytest.importorskip("cmaes")
     direction = problem()
-    found = find_direction(direction, DirectionCMAES(direction, radius=0.1), images=40_000, batch=4)
+    found = find_direction(direction, DirectionCMAES(direction, radius=0.1), images=16_000, batch=4)
     assert cosine(found.d, SMILE) > 0.9
     with pytest.raises(SolverError, match="rebase"):
         _ = DirectionCMAES(direction).direction
@@ -210,7 +210,7 @@ def test_plain_cross_entropy_fails_where_the_others_do_not() -> None:
     def failures(loss: EditingLoss) -> list[str]:
         def search(seed: int):
             editing = EnjoyEditing(direction, loss=loss, learning_rate=1e-2, steps=5, seed=seed)
-            return find_direction(direction, editing, images=4000, batch=1, seed=seed)
+            return find_direction(direction, editing, images=1200, batch=1, seed=seed)
 
         return numerical_failures(search, range(10))
 
@@ -238,8 +238,8 @@ def test_candidates_without_a_value_are_counted_and_the_search_goes_on() -> None
         return np.where(calls.random(len(images)) < 0.02, np.nan, smile()(images))
 
     direction = replace(problem(), objective=moody)
-    found = find_direction(direction, DirectionSearch(direction, radius=0.05), images=20_000)
-    assert found.failures > 50
+    found = find_direction(direction, DirectionSearch(direction, radius=0.05), images=10_000)
+    assert found.failures > 30
     assert cosine(found.d, SMILE) > 0.9
 
 
@@ -273,7 +273,7 @@ def test_gradients_need_a_differentiable_objective_and_searches_do_not() -> None
     blackbox = replace(problem(), objective=lambda images: np.round(smile()(images), 2))
     with pytest.raises(SolverError, match="local search"):
         EnjoyEditing(blackbox)
-    found = find_direction(blackbox, DirectionSearch(blackbox, radius=0.05), images=24_000)
+    found = find_direction(blackbox, DirectionSearch(blackbox, radius=0.05), images=8000)
     assert cosine(found.d, SMILE) > 0.9
 
 
@@ -325,5 +325,5 @@ def test_a_failed_run_says_at_which_step() -> None:
 
 def test_unequal_attributes_are_told_apart() -> None:
     direction = replace(problem(), objective=age())
-    found = find_direction(direction, DirectionSearch(direction, radius=0.05), images=24_000)
+    found = find_direction(direction, DirectionSearch(direction, radius=0.05), images=8000)
     assert abs(cosine(found.d, SMILE)) < 0.3
