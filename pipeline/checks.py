@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.configuration import nearest
+from pipeline.inversion_task import check_inversion
 from pipeline.parts import GENERATORS, RETRAINERS, build_retrainer, build_solver
+from pipeline.parts.target_solvers import require_no_target_solver
 from pipeline.scorers import OBJECTIVES
 from pipeline.settings import ExperimentConfig
 from pipeline.sources import SOURCES
+from pipeline.trackers import TRACKERS, require_installed
 from vqlso.errors import ConfigError, LatentSpaceError, SolverError
+from vqlso.objectives.criteria import WEIGHTS
 
 AT_LEAST: dict[str, float] = {
     "seed": 0,
@@ -70,12 +74,19 @@ AT_LEAST: dict[str, float] = {
     "gan.average_kimg": 0,
     "gan.samples": 2,
     "gan.seed": 0,
+    "solver.chains": 1,
+    "solver.pairs": 1,
+    "invert.samples": 1,
+    "invert.norm_weight": 0,
+    "invert.tolerance": 0,
+    "invert.starts": 1,
 }
 ABOVE_ZERO = (
     "generator.learning_rate",
     "surrogate.learning_rate",
     "solver.time_limit",
     "solver.step",
+    "solver.spread",
     "retrainer.k",
     "retrainer.learning_rate",
     "gan.kimg",
@@ -83,7 +94,8 @@ ABOVE_ZERO = (
     "gan.look_kimg",
 )
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "task": ("search", "train_gan"),
+    "task": ("search", "invert", "train_gan"),
+    "tracker": ("none", *TRACKERS),
     "gan.noise": ("none", "random"),
     "data.kind": tuple(SOURCES),
     "data.crop": ("centre", "detector"),
@@ -93,6 +105,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "objective.kind": tuple(OBJECTIVES),
     "solver.importance": ("gain", "split", "permutation", "shap"),
     "solver.references": ("uniform", "weighted"),
+    "solver.start": ("best", "prior"),
+    "invert.criterion": tuple(WEIGHTS),
     "metrics.tap": (64, 192, 768, 2048),
 }
 NEEDED: dict[tuple[str, str], tuple[str, ...]] = {
@@ -134,10 +148,13 @@ def check(config: ExperimentConfig) -> None:
                 f"There is no {key} '{value}'{nearest(str(value), list(map(str, choices)))} "
                 f"Known: {', '.join(map(str, choices))}."
             )
+    require_installed(config.tracker)
     _check_data(config)
     _check_paths(config)
     if config.task == "search":
         _check_search(config)
+    elif config.task == "invert":
+        check_inversion(config)
 
 
 def _check_data(config: ExperimentConfig) -> None:
@@ -167,6 +184,7 @@ def _check_paths(config: ExperimentConfig) -> None:
 def _check_search(config: ExperimentConfig) -> None:
     """Let the parts themselves say whether they can be built for such a latent space."""
     generator = GENERATORS[config.generator.kind]
+    require_no_target_solver(config.solver.kind)
     try:
         build_solver(config, generator.space(config), threads=1)
     except (SolverError, LatentSpaceError) as error:

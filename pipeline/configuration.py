@@ -20,7 +20,7 @@ from pipeline.unused import check_used
 from vqlso.errors import ConfigError
 
 # Where results go and how fast they come does not change them.
-NOT_HASHED = ("out", "cache", "threads")
+NOT_HASHED = ("out", "cache", "threads", "tracker")
 
 
 def config_folder() -> Path:
@@ -119,13 +119,19 @@ def _check_override(override: str) -> None:
 
 
 def _quoted(override: str) -> str:
-    """The override with a text quoted: Hydra's grammar would trip over ~, commas and umlauts."""
+    """The override with a text quoted: Hydra's grammar would trip over ~, commas and umlauts.
+
+    A setting that the chosen groups do not list is added, so that `check_used` can say why.
+    """
     key, _, value = override.partition("=")
-    already = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    if "str" not in _keys(ExperimentConfig).get(key, "") or already or value in ("", "null"):
+    kinds = _keys(ExperimentConfig)
+    if key not in kinds:
         return override
+    already = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    if "str" not in kinds[key] or already or value in ("", "null"):
+        return f"++{override}"
     escaped = value.replace("'", r"\'")
-    return f"{key}='{escaped}'"
+    return f"++{key}='{escaped}'"
 
 
 def _keys(config: type, prefix: str = "") -> dict[str, str]:

@@ -13,8 +13,10 @@ from pipeline.checks import check
 from pipeline.configuration import as_yaml, run_name, saved
 from pipeline.evaluation import evaluate
 from pipeline.gan_training import train_gan
+from pipeline.inversion_task import invert
 from pipeline.journal import Event
 from pipeline.loop import Budget, Loop
+from pipeline.mirror import mirrored
 from pipeline.parts import build_retrainer, build_solver
 from pipeline.preparation import Preparation, prepare
 from pipeline.provenance import FILE, compare, environment
@@ -67,7 +69,7 @@ def start(
         folder.write_json(FILE, environment(config, command))
         # Last: a folder without its configuration is not yet a run.
         folder.write("config.yaml", as_yaml(config).encode())
-    carry_on(config, folder, progress)
+    carry_on(config, folder, progress, tell)
     return folder
 
 
@@ -101,7 +103,7 @@ def resume(
         tell(difference)
     if folder.journal.events("end") and folder.summary.is_file():
         return report(path)
-    carry_on(config, folder, progress)
+    carry_on(config, folder, progress, tell)
     return folder
 
 
@@ -116,11 +118,13 @@ def report(path: Path) -> RunFolder:
     return folder
 
 
-def carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> None:
+def carry_on(
+    config: ExperimentConfig, folder: RunFolder, progress: Progress, tell: Tell = warnings.warn
+) -> None:
     """Prepare, loop, evaluate and report; every step continues from what the folder holds."""
     try:
         with folder.locked():
-            _carry_on(config, folder, progress)
+            _carry_on(config, folder, progress, tell)
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(
             "Interrupted. Everything finished so far is kept: "
@@ -128,10 +132,13 @@ def carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress) ->
         ) from interrupt
 
 
-def _carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> None:
+def _carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress, tell: Tell) -> None:
     limit_threads(threads_of(config))
-    summary = TASKS[config.task](anchored(config), folder, progress)
-    folder.write_json(folder.summary.name, {**summary, "smoke_test": config.smoke_test})
+    with mirrored(folder, config.tracker, tell) as mirror:
+        summary = TASKS[config.task](anchored(config), folder, progress)
+        folder.write_json(folder.summary.name, {**summary, "smoke_test": config.smoke_test})
+        if mirror:
+            mirror.conclude(summary)
     write_report(folder)
 
 
@@ -209,5 +216,6 @@ def _folder_of(config: ExperimentConfig) -> Path:
 
 TASKS: dict[str, Callable[[ExperimentConfig, RunFolder, Progress], dict[str, Any]]] = {
     "search": _search,
+    "invert": invert,
     "train_gan": train_gan,
 }

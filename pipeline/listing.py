@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rich.table import Table
 
 from pipeline.configuration import config_folder, experiments
 from pipeline.matrix import together
 from pipeline.parts import GENERATORS, RETRAINERS, SOLVERS, SURROGATES
+from pipeline.parts.target_solvers import ONLY_TARGETS, TARGET_SOLVERS
 from pipeline.study import studies
 from solvers.trees.backends import BACKENDS, BackendEntry
 from vqlso.errors import MissingExtraError
@@ -18,7 +21,16 @@ def listing() -> list[dict[str, str]]:
     rows += [_row("study", name, _first_comment("study", name)) for name in studies()]
     for role in ("size", "data", "generator", "objective"):
         rows += [_row(role, name, _first_comment(role, name)) for name in _choices(role)]
-    for role, parts in (("surrogate", SURROGATES), ("solver", SOLVERS), ("retrainer", RETRAINERS)):
+    targeted = {
+        kind: replace(part, line=f"of invert only: {part.line}")
+        for kind, part in TARGET_SOLVERS.items()
+        if kind in ONLY_TARGETS
+    }
+    for role, parts in (
+        ("surrogate", SURROGATES),
+        ("solver", SOLVERS | targeted),
+        ("retrainer", RETRAINERS),
+    ):
         rows += [
             _row(role, name, part.line, "" if part.installed else f"vqlso[{part.extra}]")
             for name, part in parts.items()

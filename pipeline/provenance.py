@@ -33,6 +33,7 @@ MOVABLE = (
     "data.scores",
     "generator.checkpoint",
     "objective.checkpoint",
+    "invert.target",
 )
 FILE = "environment.json"
 

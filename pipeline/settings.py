@@ -146,8 +146,15 @@ class SolverConfig:
         least_seen: how often codes, and pairs of neighbours, must have occurred in the training
             set; 0 allows all.
         optima: distinct best grids around each reference.
-        step: standard deviation of a local search's steps.
+        step: standard deviation of a local search's steps; step size of a zeroth-order search.
         adapts: whether the steps grow with success and shrink with failure.
+        steps: base steps that a gradient method tries side by side.
+        chains: from how many starts it climbs side by side.
+        start: where gradient and zeroth-order methods begin: at the "best" of the starts, or at
+            samples of the space ("prior").
+        pairs: of a zeroth-order search, behind each estimate of the gradient.
+        spread: of these pairs around the centre, a standard deviation.
+        optimizer: of Nevergrad, such as "DiscreteOnePlusOne" or paper 001's "DOPO".
     """
 
     kind: str = "surrogate_based"
@@ -168,6 +175,12 @@ class SolverConfig:
     optima: int = 1
     step: float = 0.1
     adapts: bool = False
+    steps: list[float] = field(default_factory=lambda: [1.0])
+    chains: int = 1
+    start: str = "best"
+    pairs: int = 8
+    spread: float = 0.1
+    optimizer: str = "DOPO"
 
 
 @dataclass
@@ -245,7 +258,7 @@ class GANConfig:
     mapping_layers: int = 2
     channel_base: int = 1024
     channel_max: int = 128
-    kimg: float = 400.0
+    kimg: float = 120.0
     batch_size: int = 16
     learning_rate: float = 2e-3
     r1_gamma: float = 1.0
@@ -260,18 +273,45 @@ class GANConfig:
 
 
 @dataclass
+class InvertConfig:
+    """What an inversion searches for (paper 001); see `vqlso.objectives.criteria`.
+
+    Attributes:
+        target: a picture, or a folder of pictures; null takes the generator's own images.
+        samples: how many of these.
+        criterion: "l2", "l2+features" or "features".
+        norm_weight: of the latent's norm; null takes 1 where samples have unit variance ("z"),
+            and 0 elsewhere.
+        features: "random" for untrained convolutions, or torchvision's VGG-19 weights.
+        tolerance: a target is reached where the criterion is at most this; the search ends when
+            all are.
+        starts: latents that are scored first for each target, at most queries - 1.
+    """
+
+    target: str | None = None
+    samples: int = 4
+    criterion: str = "l2+features"
+    norm_weight: float | None = None
+    features: str = "random"
+    tolerance: float = 0.0
+    starts: int = 16
+
+
+@dataclass
 class ExperimentConfig:
     """Everything that decides a run's results, and where they go.
 
     Attributes:
         name: the experiment.
-        task: "search" for scores, or "train_gan".
+        task: "search" for scores, "invert" for target images, or "train_gan".
         seed: of the loop; data, generator and scorers have their own.
-        queries: images that the black box may score.
-        batch: latents a proposal.
+        queries: images that the black box may score; of an inversion, for each target.
+        batch: latents a proposal; of an inversion, for each target.
         threads: of every library; null takes the cores that are there, at most 4.
         out: run folder; null makes one under runs/.
         cache: decoded images and trained networks; null takes the user's cache folder.
+        tracker: what the run is mirrored to beside its folder: "none", "tensorboard", "mlflow" or
+            "wandb", all of them offline.
         train_from_scratch: train all networks again, whatever is packaged or cached.
         smoke_test: whether the run only tests the plumbing (size=tiny); the report says so.
     """
@@ -284,6 +324,7 @@ class ExperimentConfig:
     threads: int | None = None
     out: str | None = None
     cache: str | None = None
+    tracker: str = "none"
     train_from_scratch: bool = False
     smoke_test: bool = False
     data: DataConfig = field(default_factory=DataConfig)
@@ -295,3 +336,4 @@ class ExperimentConfig:
     shift: ShiftConfig = field(default_factory=ShiftConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     gan: GANConfig = field(default_factory=GANConfig)
+    invert: InvertConfig = field(default_factory=InvertConfig)

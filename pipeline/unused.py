@@ -61,9 +61,46 @@ UNGUIDED = (
     "turbo",
     "local_search",
 )
+CLIMBING = ("lbfgs", "adam", "nesterov", "sphere")
+TARGETED = (*CLIMBING, "zeroth_order", "nevergrad", "coordinate")
+ALL_SOLVERS = ("surrogate_based", "slsqp", *UNGUIDED, *TARGETED)
+
+
+def _solver_but(*kinds: str) -> Callable[[ExperimentConfig], bool]:
+    return _solver(*(kind for kind in ALL_SOLVERS if kind not in kinds))
+
 
 # Kinds that the project itself has are listed, so that a part of one's own may read what it likes.
 IDLE = (
+    Idle(
+        (
+            "data.",
+            "generator.samples",
+            "objective.",
+            "surrogate.",
+            "retrainer.",
+            "shift.",
+            "metrics.",
+            "solver.t",
+            "solver.cells",
+            "solver.importance",
+            "solver.references",
+            "solver.backend",
+            "solver.node_limit",
+            "solver.time_limit",
+            "solver.density",
+            "solver.samples",
+            "solver.successes",
+            "solver.min_distance",
+            "solver.exploration",
+            "solver.plausibility",
+            "solver.least_seen",
+            "solver.optima",
+        ),
+        lambda config: config.task == "invert",
+        "invert, which searches for target images by the generator alone",
+        "run another experiment",
+    ),
     Idle(
         ("objective.target",),
         _objective("classifier", "celeba_dialog"),
@@ -173,10 +210,40 @@ IDLE = (
         "add solver=slsqp",
     ),
     Idle(
-        ("solver.step", "solver.adapts"),
-        _solver("surrogate_based", "slsqp", *(k for k in UNGUIDED if k != "local_search")),
+        ("solver.step",),
+        _solver_but("local_search", "zeroth_order"),
         "solver={solver.kind}",
         "add solver=local_search",
+    ),
+    Idle(
+        ("solver.adapts",),
+        _solver_but("local_search"),
+        "solver={solver.kind}",
+        "add solver=local_search",
+    ),
+    Idle(
+        ("solver.steps", "solver.chains"),
+        _solver_but(*CLIMBING),
+        "solver={solver.kind}, which climbs no gradient",
+        "run invert with solver=lbfgs",
+    ),
+    Idle(
+        ("solver.start",),
+        _solver_but(*CLIMBING, "zeroth_order"),
+        "solver={solver.kind}",
+        "run invert with solver=lbfgs",
+    ),
+    Idle(
+        ("solver.pairs", "solver.spread"),
+        _solver_but("zeroth_order"),
+        "solver={solver.kind}",
+        "run invert with solver=zeroth_order",
+    ),
+    Idle(
+        ("solver.optimizer",),
+        _solver_but("nevergrad"),
+        "solver={solver.kind}",
+        "run invert with solver=nevergrad",
     ),
     Idle(
         ("surrogate.trees", "surrogate.depth", "surrogate.leaves", "surrogate.min_samples_leaf"),
@@ -249,6 +316,24 @@ IDLE = (
         lambda config: config.task == "train_gan",
         "train_stylegan2, which only trains",
         "run another experiment",
+    ),
+    Idle(
+        ("invert.",),
+        lambda config: config.task != "invert",
+        "an experiment that searches for no target",
+        "run invert",
+    ),
+    Idle(
+        ("invert.samples",),
+        lambda config: config.invert.target is not None,
+        "invert.target, which is searched for instead",
+        "leave invert.target out",
+    ),
+    Idle(
+        ("invert.features",),
+        lambda config: config.invert.criterion == "l2",
+        "invert.criterion=l2, which compares pixels only",
+        "set invert.criterion=l2+features",
     ),
     Idle(
         ("metrics.tap",),

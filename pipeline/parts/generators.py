@@ -255,16 +255,39 @@ def given_generator(config: ExperimentConfig) -> tuple[Generator, str] | None:
     """
     if config.generator.checkpoint is None:
         return None
-    path = Path(config.generator.checkpoint).expanduser()
-    generator = _load(config.generator, path)
-    wanted, kind = config.generator.kind, kind_of(path)
-    if wanted != FAMILIES.get(kind, kind):
+    generator, origin = _loaded(config.generator, config.generator.checkpoint)
+    what = f"generator.checkpoint={config.generator.checkpoint}"
+    _require_size(generator, config.data.size, what)
+    return generator, origin
+
+
+def stored_generator(config: ExperimentConfig) -> tuple[Generator, str]:
+    """The generator of a task that trains none, for images of its own size, with its origin.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+        ConfigError: it is of another kind, or there is no file.
+    """
+    chosen = config.generator
+    if chosen.checkpoint is not None:
+        return _loaded(chosen, chosen.checkpoint)
+    if chosen.kind == "stylegan2":
+        return _load_gan(chosen, PACKAGED_GAN), "packaged weights"
+    raise ConfigError(
+        f"task={config.task} trains no generator={chosen.kind}: give generator.checkpoint=FILE, "
+        "such as networks/generator.safetensors of a finished run, or use generator=stylegan2."
+    )
+
+
+def _loaded(config: GeneratorConfig, given: str) -> tuple[Generator, str]:
+    path = Path(given).expanduser()
+    kind = kind_of(path)
+    if config.kind != FAMILIES.get(kind, kind):
         raise ConfigError(
-            f"generator.checkpoint={config.generator.checkpoint} is of kind '{kind}', but "
-            f"generator={wanted} was chosen."
+            f"generator.checkpoint={given} is of kind '{kind}', but generator={config.kind} was "
+            "chosen."
         )
-    _require_size(generator, config.data.size, f"generator.checkpoint={path}")
-    return GENERATORS[wanted].load(config.generator, path), path.name
+    return GENERATORS[config.kind].load(config, path), path.name
 
 
 def _require_size(generator: Generator, size: int, what: str) -> None:

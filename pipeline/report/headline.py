@@ -153,6 +153,31 @@ _ROWS: tuple[tuple[str, str, Kind, str], ...] = (
         "distance",
         "How far the generator's samples, as a crowd, are from as many real images.",
     ),
+    ("targets", "Targets", "count", "Pictures that were searched for."),
+    (
+        "reached",
+        "Reached",
+        "count",
+        "Targets whose criterion is within the tolerance; of the others the best so far is shown.",
+    ),
+    (
+        "criterion_mean",
+        "Criterion of the results",
+        "distance",
+        "How far the results are from their targets, on average; smaller is nearer.",
+    ),
+    (
+        "criterion_starts",
+        "Criterion of the best starts",
+        "distance",
+        "The same of the best of the latents that the search began from.",
+    ),
+    (
+        "gradients",
+        "Gradients",
+        "count",
+        "How often an image was differentiated, which costs about twice what making it does.",
+    ),
     ("seconds", "Time", "seconds", "All stages together, from the preparation to these figures."),
 )
 

@@ -17,6 +17,7 @@ from pipeline.report.digits import Digits
 from pipeline.report.distance_table import distance_tables
 from pipeline.report.gan_page import render_gan
 from pipeline.report.headline import agreement, rows, score_digits
+from pipeline.report.inversion_page import render_inversion
 from pipeline.report.record import Facts, Record, Samples, read
 from pipeline.report.series import (
     calibration,
@@ -31,6 +32,9 @@ from pipeline.report.series import (
 from pipeline.report.template import template
 from pipeline.run_folder import RunFolder
 from vqlso.objectives.degree import LEVELS
+
+# Of the tasks that have a page of their own.
+PAGES = {"train_gan": render_gan, "invert": render_inversion}
 
 _LEVELS = range(LEVELS)
 _PAIRS_AT_ONCE = 12  # more are folded away
@@ -108,7 +112,8 @@ def write_report(folder: RunFolder) -> Path:
     Raises:
         RunFolderError: the journal is damaged or the folder cannot be written.
     """
-    page = render_gan(folder) if _trains(folder) else render(read(folder))
+    own_page = PAGES.get(_task(folder))
+    page = own_page(folder) if own_page else render(read(folder))
     folder.write(folder.report.name, page.encode())
     return folder.report
 
@@ -142,9 +147,9 @@ def render(record: Record) -> str:
     )
 
 
-def _trains(folder: RunFolder) -> bool:
+def _task(folder: RunFolder) -> str:
     settings = OmegaConf.to_container(OmegaConf.create(folder.read_settings()))
-    return isinstance(settings, dict) and settings.get("task") == "train_gan"
+    return str(settings.get("task", "search")) if isinstance(settings, dict) else "search"
 
 
 def _digits(record: Record) -> Digits:

@@ -1,0 +1,115 @@
+"""The problem of an inversion, from its configuration: generator, targets, criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pipeline.parts.generators import stored_generator
+from pipeline.settings import ExperimentConfig, InvertConfig
+from vqlso.contracts import Generator, LatentSpace
+from vqlso.errors import ConfigError, DataError
+from vqlso.objectives.criteria import Criterion, inspirational
+from vqlso.objectives.feature_networks import FeatureNetwork, RandomTaps
+from vqlso.objectives.vgg import VGG19Features
+from vqlso.spaces import CodeGrid
+from vqlso.target_image import drawn_targets, read_target
+from vqlso.target_problem import TargetImage
+
+# Criteria resize targets to what they compare; no detail that one of them sees is lost before.
+SMALLEST_EDGE = 256
+UNTRAINED = "random"
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """What is searched for.
+
+    Attributes:
+        names: of the targets, one each.
+        problem: all of them behind the generator.
+        origin: where the generator came from.
+    """
+
+    names: tuple[str, ...]
+    problem: TargetImage
+    origin: str
+
+
+def inversion_problem(config: ExperimentConfig) -> Inverted:
+    """The configured problem.
+
+    Raises:
+        ConfigError: settings that do not fit together.
+        DataError: a target is missing or no picture.
+        CheckpointError: generator or feature network cannot be loaded.
+    """
+    generator, origin = stored_generator(config)
+    criterion = _criterion(config.invert, generator.space)
+    if config.invert.target is None:
+        names = tuple(f"sample {number + 1}" for number in range(config.invert.samples))
+        wanted, _ = drawn_targets(generator, len(names), seed=config.seed)
+    else:
+        names, wanted = _read(Path(config.invert.target).expanduser(), generator)
+    return Inverted(names, TargetImage(generator, criterion, wanted), origin)
+
+
+def _read(path: Path, generator: Generator) -> tuple[tuple[str, ...], Tensor]:
+    """The picture, or those of a folder by name; other files there are left alone."""
+    paths = _pictures(path) if path.is_dir() else [path]
+    edge = max(SMALLEST_EDGE, *generator.image_shape[1:])
+    wanted = torch.stack([read_target(each, size=edge) for each in paths])
+    return tuple(each.name for each in paths), wanted
+
+
+def _pictures(folder: Path) -> Sequence[Path]:
+    known = Image.registered_extensions()
+    pictures = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in known and not path.name.startswith(".")
+    )
+    if not pictures:
+        raise DataError(
+            f"There is no picture in invert.target={folder}: give a folder of PNG or JPEG files, "
+            "or the path of one picture."
+        )
+    return pictures
+
+
+def _criterion(config: InvertConfig, space: LatentSpace) -> Criterion:
+    return inspirational(
+        cast(Literal["l2", "l2+features", "features"], config.criterion),
+        features=_features(config.features),
+        norm_weight=_norm_weight(config.norm_weight, space),
+    )
+
+
+def _norm_weight(given: float | None, space: LatentSpace) -> float:
+    if isinstance(space, CodeGrid):
+        if given:
+            raise ConfigError(
+                f"invert.norm_weight={given:g} was given, but codes have no length: leave it out."
+            )
+        return 0.0
+    if given is None:
+        return 1.0 if space.name == "z" else 0.0
+    return given
+
+
+def _features(given: str) -> FeatureNetwork:
+    if given == UNTRAINED:
+        return RandomTaps()
+    path = Path(given).expanduser()
+    if not path.is_file():
+        raise ConfigError(
+            f"There is nothing at invert.features={given}: give '{UNTRAINED}', or the path of "
+            "torchvision's VGG-19 weights (vgg19-dcbb9e9d.pth)."
+        )
+    return VGG19Features(path)
