@@ -72,7 +72,7 @@ def unfinished(finished: RunFolder, tmp_path: Path) -> RunFolder:
         ("generator.checkpoint=none.safetensors", ["generator.checkpoint=none.safetensors"]),
         ("objective.kind=person", ["objective.kind", "callable"]),
         ("surrogate.leaves=1", ["surrogate.leaves must be at least 2"]),
-        ("surrogate.kind=catboost", ["surrogate.kind 'xgboost'"]),
+        ("surrogate.kind=catboost", ["surrogate.kind 'catboost'"]),
         ("surrogate=grid_boosting surrogate.depth=3", ["surrogate.depth", "surrogate=lightgbm"]),
         ("surrogate=grid_boosting surrogate.leaves=8", ["surrogate.leaves", "no effect"]),
         ("solver.t=65", ["64 cells (8 x 8)", "solver.t"]),
