@@ -10,6 +10,9 @@ from toys import Mosaic
 
 from vqlso.contracts import EncodingGenerator, Generator, RetrainableGenerator
 from vqlso.errors import LatentSpaceError
+from vqlso.generators.pgan.generator import PGAN
+from vqlso.generators.pgan.network import PGANNetwork
+from vqlso.generators.pgan.settings import PGANSettings
 from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.generators.stylegan2.network import StyleGAN2Network
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings
@@ -35,13 +38,18 @@ def stylegan2(seed: int = 0) -> StyleGAN2:
     return StyleGAN2(StyleGAN2Network(settings))
 
 
+def pgan(seed: int = 0) -> PGAN:
+    torch.manual_seed(seed)
+    return PGAN(PGANNetwork(PGANSettings(z_dim=3, classes=(2, 3), channels=(4, 3))))
+
+
 @pytest.fixture(params=[vqvae, vae, Mosaic])
 def generator(request: pytest.FixtureRequest) -> RetrainableGenerator:
     """One that encodes and is retrained."""
     return request.param()
 
 
-@pytest.fixture(params=[vqvae, vae, stylegan2, Mosaic])
+@pytest.fixture(params=[vqvae, vae, stylegan2, pgan, Mosaic])
 def decoder(request: pytest.FixtureRequest) -> Generator:
     """One that need not encode."""
     return request.param()
@@ -100,6 +108,8 @@ def test_other_weights_are_another_version() -> None:
     assert vae(0).version != vae(1).version
     assert stylegan2(0).version == stylegan2(0).version
     assert stylegan2(0).version != stylegan2(1).version
+    assert pgan(0).version == pgan(0).version
+    assert pgan(0).version != pgan(1).version
     assert Mosaic(0).version != Mosaic(1).version
 
 

@@ -19,6 +19,7 @@ KINDS = {
     "stylegan3-t": ("vqlso.generators.stylegan3.generator", "StyleGAN3"),
     "stylegan3-r": ("vqlso.generators.stylegan3.generator", "StyleGAN3"),
     "stylegan2": ("vqlso.generators.stylegan2.generator", "StyleGAN2"),
+    "pgan": ("vqlso.generators.pgan.generator", "PGAN"),
     "ddim": ("vqlso.generators.diffusion.generator", "DDIM"),
 }
 

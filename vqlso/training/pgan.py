@@ -1,0 +1,137 @@
+"""Training a progressive GAN from nothing, on one processor or one GPU.
+
+Karras et al. 2018, "Progressive Growing of GANs", with the classes of paper 001, section III-B.
+Unlike there, batches are of one size, and the optimisers are not reset when a resolution is added.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vqlso.errors import ConfigError, DataError
+from vqlso.generators.pgan.generator import PGAN
+from vqlso.generators.pgan.settings import PGANSettings
+from vqlso.progress import SILENT, Progress
+from vqlso.randomness import stream, torch_seed
+from vqlso.records import FitReport
+from vqlso.training.distributed import Team
+from vqlso.training.fitting import Checkpointing
+from vqlso.training.pgan_settings import PGANTraining
+from vqlso.training.pgan_steps import PGANState, PGANSteps
+from vqlso.training.watching import Observer, Snapshot
+
+__all__ = ["PGANTraining", "train_pgan"]
+
+
+def train_pgan(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer[Any]] | None,
+    settings: PGANSettings,
+    training: PGANTraining,
+    *,
+    seed: int,
+    checkpointing: Checkpointing | None = None,
+    progress: Progress = SILENT,
+    observer: Observer[PGAN] | None = None,
+) -> tuple[PGAN, FitReport]:
+    """A PGAN trained from nothing on (n, 3, H, W) uint8 images.
+
+    What was interrupted goes on to the last bit as it would have done; a training that is longer
+    at the finest resolution may continue where a shorter one ended. Where torchrun started
+    several processes, the first one trains alone.
+
+    Args:
+        images: drawn from with replacement.
+        labels: (n, groups) class indices; None for a network without classes.
+        settings: of both networks.
+        training: how.
+        seed: of the first weights and of every step.
+        checkpointing: where to save and to continue from, if at all.
+        progress: shows steps with an ETA.
+        observer: watches; its snapshots are of the finest resolution, trained or not.
+
+    Returns:
+        The running mean of the generator, and the report; its measures are means over the last
+        steps.
+
+    Raises:
+        CheckpointError: the saved state is damaged or belongs to another training.
+        ConfigError: the training has other resolutions than the network.
+        DataError: images or labels do not have the network's shape.
+        TrainingError: a loss became infinite or NaN.
+    """
+    classes = np.empty((len(images), 0), np.int64) if labels is None else labels.astype(np.int64)
+    _require(images, classes, settings, training)
+    started = perf_counter()
+    fabric = Team().fabric("32-true")
+    state = PGANState.begin(settings, training, torch_seed(seed, "pgan weights"), fabric.device)
+    # A longer training begins as a shorter one does: how long the finest resolution is trained is
+    # no part of its identity.
+    coarser = replace(training, kimg=(*training.kimg[:-1], 1.0))
+    identity = repr((seed, settings, coarser, images.shape))
+    if checkpointing:
+        state.restore(checkpointing.path, identity)
+    first, batch = state.done, training.batch_size
+    with torch.random.fork_rng(), progress.task("training the PGAN", training.steps) as advance:
+        advance(first)
+        networks = PGANSteps(state, training, fabric)
+        for step in range(first, training.steps):
+            # From the seed and the step, so that no stream has to be saved or left undisturbed.
+            torch.manual_seed(torch_seed(seed, "pgan step", step))
+            rows = stream(seed, "pgan batch", step).integers(0, len(images), batch)
+            networks.step(torch.from_numpy(images[rows]), torch.from_numpy(classes[rows]))
+            if checkpointing and state.done % checkpointing.every == 0:
+                state.save(checkpointing.path, identity)
+            if observer and observer.is_due(step * batch, batch):
+                observer.look(_snapshot(state, batch))
+            advance(1)
+    report = FitReport(
+        seconds=perf_counter() - started,
+        rows=(state.done - first) * batch,
+        measures=state.means(),
+    )
+    return PGAN(state.average), report
+
+
+def _snapshot(state: PGANState, batch: int) -> Snapshot[PGAN]:
+    return Snapshot(
+        kimg=state.done * batch / 1000,
+        generator=PGAN(copy.deepcopy(state.average)),
+        measures=state.means(),
+    )
+
+
+def _require(
+    images: NDArray[np.uint8],
+    classes: NDArray[np.int64],
+    settings: PGANSettings,
+    training: PGANTraining,
+) -> None:
+    if len(training.kimg) != settings.levels:
+        raise ConfigError(
+            f"The PGAN has {settings.levels} resolutions, from 4 to {settings.resolution} pixels, "
+            f"and its training names the lengths of {len(training.kimg)}."
+        )
+    shape = (settings.image_channels, settings.resolution, settings.resolution)
+    if images.shape[1:] != shape or images.dtype != np.uint8 or not len(images):
+        raise DataError(
+            f"This PGAN is trained on uint8 images of shape (n, {', '.join(map(str, shape))}); "
+            f"got {images.dtype} of shape {images.shape}."
+        )
+    if classes.shape != (len(images), len(settings.classes)):
+        raise DataError(
+            f"Labels have shape (n, groups) = ({len(images)}, {len(settings.classes)}) here; got "
+            f"{classes.shape}."
+        )
+    if ((classes < 0) | (classes >= np.array(settings.classes, int))).any():
+        raise DataError(
+            f"Labels are indices below {settings.classes}, counted from 0; got "
+            f"{classes.min()}..{classes.max()}."
+        )
