@@ -1,6 +1,6 @@
 """Mirrors a run's journal to a tracker; the journal stays the truth.
 
-Whatever a tracker does, the run goes on: the first failure is told, and the rest of this sitting
+Whatever a tracker does, the run goes on: the first failure is told, and the rest of this process
 is not mirrored. `tracker.json` remembers how many events have been, so that a resumed run neither
 repeats nor omits any.
 """
@@ -77,7 +77,7 @@ class Mirror:
             self._begin()
 
     def _begin(self) -> None:
-        """What an earlier sitting has mirrored only moves the figures on."""
+        """What an earlier process has mirrored only moves the figures on."""
         path = self._folder.path / FILE
         known = self._folder.read_json(FILE) if path.is_file() else {}
         if known.get("tracker") != self._name:

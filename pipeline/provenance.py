@@ -26,7 +26,7 @@ from vqlso.errors import RunFolderError
 from vqlso.hardware import available_cores
 
 PACKAGES = ("vqlso", "torch", "lightgbm", "highspy", "pyomo", "numba", "numpy")
-# Data may be moved between two sittings: that they are the same is checked by their content.
+# Data may be moved before a run is resumed: that they are the same is checked by their content.
 MOVABLE = (
     *NOT_HASHED,
     "data.root",

@@ -17,7 +17,7 @@ from pipeline.shelf import PACKAGED, Shelf
 from vqlso.checkpoints import kind_of
 from vqlso.contracts import Generator, LatentSpace
 from vqlso.data.image_set import ImageSet
-from vqlso.errors import ConfigError
+from vqlso.errors import CheckpointError, ConfigError
 from vqlso.generators import load_generator
 from vqlso.generators.quantizer import CodebookSettings, CodebookUpdate
 from vqlso.generators.vae import DOWNSAMPLING as VAE_DOWNSAMPLING
@@ -250,8 +250,8 @@ def given_generator(config: ExperimentConfig) -> tuple[Generator, str] | None:
     """The generator of `generator.checkpoint`, if one is given, with its origin.
 
     Raises:
-        CheckpointError: the file is missing or damaged.
-        ConfigError: it is of another kind, or makes images of another size.
+        CheckpointError: the file is missing, damaged or of another kind.
+        ConfigError: it makes images of another size.
     """
     if config.generator.checkpoint is None:
         return None
@@ -283,7 +283,7 @@ def _loaded(config: GeneratorConfig, given: str) -> tuple[Generator, str]:
     path = Path(given).expanduser()
     kind = kind_of(path)
     if config.kind != FAMILIES.get(kind, kind):
-        raise ConfigError(
+        raise CheckpointError(
             f"generator.checkpoint={given} is of kind '{kind}', but generator={config.kind} was "
             "chosen."
         )

@@ -117,7 +117,8 @@ class Quarters:
 
     version = "q"
     image_shape = (3, 4, 4)
-    spaces: Mapping[str, LatentSpace] = {"codes": CodeGrid(9, 2, 2)}
+    space: LatentSpace = CodeGrid(9, 2, 2)
+    spaces: Mapping[str, LatentSpace] = {"codes": space}
 
     def encode(self, images: Tensor) -> Codes:
         quarters = images.mean(1).unflatten(2, (2, 2)).unflatten(1, (2, 2)).mean((2, 4))
