@@ -18,13 +18,15 @@ from vqlso.errors import SolverError
 from vqlso.records import SolveStatus
 
 # One thread, no gap, and rows that hold to 1e-9: with the default of 1e-6 each, hundreds of trees
-# add up to a visible error.
+# add up to a visible error. No probing before the search: with it SCIP 10.0 called a point optimal
+# that was not for 7 of 4,000 small instances with terms and constraints, without it for none.
 EXACT: dict[str, int | float] = {
     "lp/threads": 1,
     "limits/gap": 0.0,
     "limits/absgap": 0.0,
     "numerics/feastol": 1e-9,
     "numerics/dualfeastol": 1e-9,
+    "propagating/probing/maxprerounds": 0,
 }
 
 _STATUS = {

@@ -96,6 +96,25 @@ def test_an_incumbent_never_makes_it_worse(name):
             assert values == pytest.approx(objectives[:k].tolist())
 
 
+@pytest.mark.parametrize("seed", [72, 646, 1283, 1851])
+def test_what_scip_10_cut_off_by_probing(seed):
+    pytest.importorskip("pyscipopt")
+    ensemble, free, reference, rng = instance(seed, 3)
+    sides = drawn(rng, ensemble.features, ["pair"], ["linear"])
+    _, objectives = everything(ensemble, free, reference, sides)
+    found = maximize(
+        ensemble,
+        free=free,
+        reference=reference,
+        terms=sides.terms,
+        constraints=sides.constraints,
+        k=3,
+        backend="scip",
+    )
+    values = [solution.value for solution in found.solutions]
+    assert values == pytest.approx(objectives[:3].tolist())
+
+
 @pytest.mark.parametrize(
     ("incumbent", "message"),
     [
