@@ -248,6 +248,6 @@ def _details(maxima: list[Optimum], cells: NDArray[np.int64], fit_seconds: float
         "seconds": {
             "fit": fit_seconds,
             "build": sum(maximum.build_seconds for maximum in maxima),
-            "solve": sum(maximum.seconds for maximum in maxima),
+            "solve": sum(maximum.seconds - maximum.build_seconds for maximum in maxima),
         },
     }
