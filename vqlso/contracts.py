@@ -105,6 +105,14 @@ class Objective(Protocol):
 
 
 @runtime_checkable
+class DifferentiableObjective(Protocol):
+    """An objective that gradients flow through."""
+
+    def value(self, images: Tensor) -> Tensor:
+        """(n, 3, H, W) float in [0, 1] -> (n,), as a call of the objective."""
+
+
+@runtime_checkable
 class Problem(Protocol):
     """What is maximised: a latent space and the black box behind it."""
 
@@ -117,6 +125,17 @@ class Problem(Protocol):
 
     def moved_to(self, generator: Generator) -> Problem:
         """The same problem under a retrained generator."""
+
+
+@runtime_checkable
+class CountsImages(Protocol):
+    """What a problem offers whose score takes several images, and a solver that scores by itself.
+
+    The budget of a run counts these images.
+    """
+
+    def images_of(self, n: int) -> int:
+        """Images that are scored for the next proposal of n latents."""
 
 
 @runtime_checkable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,25 +21,6 @@ from vqlso.spaces import RealVectors
 
 # Shortening a vector to L leaves a length that is off by rounding.
 ROUNDING = 1e-9
-
-
-@runtime_checkable
-class CountsImages(Protocol):
-    """What a problem offers whose score takes several images, and a solver that scores by itself.
-
-    The budget of a run counts these images.
-    """
-
-    def images_of(self, n: int) -> int:
-        """Images that are scored for the next proposal of n latents."""
-
-
-@runtime_checkable
-class DifferentiableObjective(Protocol):
-    """An objective that gradients flow through."""
-
-    def value(self, images: Tensor) -> Tensor:
-        """(n, 3, H, W) float in [0, 1] -> (n,), as a call of the objective."""
 
 
 @dataclass(frozen=True)

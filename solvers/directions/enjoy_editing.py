@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from solvers.directions.edit_history import EditHistory
 from vqlso.archive import Archive
-from vqlso.contracts import DifferentiableGenerator
-from vqlso.direction import DifferentiableObjective, Direction
+from vqlso.contracts import DifferentiableGenerator, DifferentiableObjective
+from vqlso.direction import Direction
 from vqlso.errors import SolverError, TrainingError
 from vqlso.objectives.feature_networks import FeatureNetwork
 from vqlso.randomness import stream

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqlso.archive import Archive
-from vqlso.contracts import Solver
-from vqlso.direction import CountsImages, Direction
+from vqlso.contracts import CountsImages, Solver
+from vqlso.direction import Direction
 from vqlso.errors import ObjectiveError, TrainingError
 from vqlso.records import Context
 

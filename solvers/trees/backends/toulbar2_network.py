@@ -145,7 +145,12 @@ class Network:
         """(t,) the best labels found, if any, and whether the search came to its end."""
         # The search changes this setting, and a new network inherits it.
         self._cfn.Option.hbfs = 1
-        answer = self._cfn.Solve(timeLimit=self._seconds)
+        try:
+            answer = self._cfn.Solve(timeLimit=self._seconds)
+        finally:
+            if self._seconds:
+                # It would go on counting, and end another network's solve.
+                self._cfn.CFN.timerStop()
         is_complete = not self._cfn.Option.limited
         if answer is None:
             return None, is_complete

@@ -1,5 +1,6 @@
 """The k best, the lowest, and what is known before, against brute force."""
 
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -94,6 +95,16 @@ def test_an_incumbent_never_makes_it_worse(name):
         assert values == sorted(values, reverse=True)
         if not limited and found.status is not SolveStatus.UNPROVEN:
             assert values == pytest.approx(objectives[:k].tolist())
+
+
+def test_a_limit_of_toulbar2_ends_with_its_solve():
+    """Its timer belongs to the process: left running, it would end somebody else's solve."""
+    pytest.importorskip("pytoulbar2")
+    ensemble, free, reference, _ = instance(5, 3)
+    maximize(
+        ensemble, free=free, reference=reference, backend="toulbar2", limits=Limits(seconds=60)
+    )
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("seed", [72, 646, 1283, 1851])

@@ -11,9 +11,8 @@ import torch
 from torch import nn
 
 import vqlso
-from vqlso.contracts import Objective
+from vqlso.contracts import DifferentiableObjective, Objective
 from vqlso.data.faces import FaceParameters, render, sample_parameters
-from vqlso.direction import DifferentiableObjective
 from vqlso.errors import CheckpointError, ConfigError, DataError, MissingExtraError
 from vqlso.images import to_unit
 from vqlso.objectives.face_attributes import FaceAttributes
