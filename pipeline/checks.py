@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.configuration import nearest
-from pipeline.inversion_task import check_inversion
-from pipeline.parts import GENERATORS, RETRAINERS, build_retrainer, build_solver
-from pipeline.parts.target_solvers import require_no_target_solver
+from pipeline.parts import GENERATORS
 from pipeline.scorers import OBJECTIVES
 from pipeline.settings import ExperimentConfig
 from pipeline.sources import SOURCES
+from pipeline.tasks.registry import TASKS
 from pipeline.trackers import TRACKERS, require_installed
-from vqlso.errors import ConfigError, LatentSpaceError, SolverError
+from vqlso.errors import ConfigError
 from vqlso.objectives.criteria import WEIGHTS
 
 AT_LEAST: dict[str, float] = {
@@ -94,7 +93,7 @@ ABOVE_ZERO = (
     "gan.look_kimg",
 )
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "task": ("search", "invert", "train_gan"),
+    "task": tuple(TASKS),
     "tracker": ("none", *TRACKERS),
     "gan.noise": ("none", "random"),
     "data.kind": tuple(SOURCES),
@@ -151,10 +150,7 @@ def check(config: ExperimentConfig) -> None:
     require_installed(config.tracker)
     _check_data(config)
     _check_paths(config)
-    if config.task == "search":
-        _check_search(config)
-    elif config.task == "invert":
-        check_inversion(config)
+    TASKS[config.task].check(config)
 
 
 def _check_data(config: ExperimentConfig) -> None:
@@ -179,22 +175,6 @@ def _check_paths(config: ExperimentConfig) -> None:
         value = _value(config, key)
         if value is not None and not Path(value).expanduser().exists():
             raise ConfigError(f"There is nothing at {key}={value}. Correct the path.")
-
-
-def _check_search(config: ExperimentConfig) -> None:
-    """Let the parts themselves say whether they can be built for such a latent space."""
-    generator = GENERATORS[config.generator.kind]
-    require_no_target_solver(config.solver.kind)
-    try:
-        build_solver(config, generator.space(config), threads=1)
-    except (SolverError, LatentSpaceError) as error:
-        raise ConfigError(str(error)) from error
-    build_retrainer(config)
-    if RETRAINERS[config.retrainer.kind].retrains and not generator.encodes:
-        raise ConfigError(
-            f"retrainer={config.retrainer.kind} needs a generator that encodes images, which "
-            f"generator={config.generator.kind} does not: add retrainer=none."
-        )
 
 
 def _value(config: ExperimentConfig, key: str) -> Any:

@@ -6,29 +6,19 @@ import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import perf_counter
-from typing import Any
 
 from pipeline.checks import check
 from pipeline.configuration import as_yaml, run_name, saved
-from pipeline.evaluation import evaluate
-from pipeline.gan_training import train_gan
-from pipeline.inversion_task import invert
-from pipeline.journal import Event
-from pipeline.loop import Budget, Loop
 from pipeline.mirror import mirrored
-from pipeline.parts import build_retrainer, build_solver
-from pipeline.preparation import Preparation, prepare
 from pipeline.provenance import FILE, compare, environment
 from pipeline.report.page import write_report
 from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig
-from pipeline.shift import Settled, ShiftMonitor
 from pipeline.sources import anchored
+from pipeline.tasks.registry import TASKS
 from pipeline.threads import threads_of
 from vqlso.errors import RunFolderError
 from vqlso.hardware import limit_threads
-from vqlso.problems import ImageScore
 from vqlso.progress import SILENT, Progress
 
 Tell = Callable[[str], None]
@@ -135,87 +125,14 @@ def carry_on(
 def _carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress, tell: Tell) -> None:
     limit_threads(threads_of(config))
     with mirrored(folder, config.tracker, tell) as mirror:
-        summary = TASKS[config.task](anchored(config), folder, progress)
+        summary = TASKS[config.task].run(anchored(config), folder, progress)
         folder.write_json(folder.summary.name, {**summary, "smoke_test": config.smoke_test})
         if mirror:
             mirror.conclude(summary)
     write_report(folder)
 
 
-def _search(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> dict[str, Any]:
-    threads = threads_of(config)
-    start_ = prepare(config, folder, progress)
-    _write_preparation(folder, start_.facts)
-    loop = build_loop(config, start_, folder, threads, progress)
-    loop.run()
-    started = perf_counter()
-    summary = evaluate(folder, start_, loop.archive, config.seed, config.metrics)
-    stages = seconds_by_stage(folder, perf_counter() - started)
-    return {**summary, "seconds": round(sum(stages.values()), 3), "seconds_by_stage": stages}
-
-
-def build_loop(
-    config: ExperimentConfig,
-    start_: Preparation,
-    folder: RunFolder,
-    threads: int,
-    progress: Progress = SILENT,
-) -> Loop:
-    """The loop of an experiment around what was prepared."""
-    shift = config.shift
-    monitor = ShiftMonitor(
-        start_.objective, start_.judge, shift.samples, shift.components, config.seed
-    )
-    return Loop(
-        problem=ImageScore(start_.generator, start_.objective),
-        generator=start_.generator,
-        archive=start_.archive,
-        solver=build_solver(config, start_.generator.space, threads),
-        retrainer=build_retrainer(config, progress),
-        folder=folder,
-        budget=Budget(
-            config.queries, config.batch, settled=Settled(shift.patience, shift.tolerance)
-        ),
-        monitor=monitor if shift.samples else None,
-        seed=config.seed,
-        progress=progress,
-    )
-
-
-def seconds_by_stage(folder: RunFolder, evaluation: float) -> dict[str, float]:
-    """Where a run's time went, from its preparation and its journal."""
-    stages: dict[str, float] = {}
-    prepared: dict[str, float] = folder.read_json("preparation.json")["seconds"]
-    for stage, seconds in prepared.items():
-        stages[f"prepare {stage}"] = seconds
-    for event in folder.journal.events():
-        for stage, seconds in _times(event).items():
-            stages[stage] = stages.get(stage, 0.0) + seconds
-    stages["evaluate"] = evaluation
-    return {stage: round(seconds, 3) for stage, seconds in stages.items()}
-
-
-def _times(event: Event) -> dict[str, float]:
-    seconds: dict[str, float] = event["time"]["seconds"]
-    return seconds
-
-
-def _write_preparation(folder: RunFolder, facts: dict[str, Any]) -> None:
-    """The first preparation's times stand: a resumed run loads what the first one made."""
-    if (folder.path / "preparation.json").is_file():
-        facts["seconds"] = folder.read_json("preparation.json")["seconds"]
-        facts["generator"]["origin"] = folder.read_json("preparation.json")["generator"]["origin"]
-    folder.write_json("preparation.json", facts)
-
-
 def _folder_of(config: ExperimentConfig) -> Path:
     if config.out:
         return Path(config.out).expanduser()
     return Path("runs") / run_name(config)
-
-
-TASKS: dict[str, Callable[[ExperimentConfig, RunFolder, Progress], dict[str, Any]]] = {
-    "search": _search,
-    "invert": invert,
-    "train_gan": train_gan,
-}

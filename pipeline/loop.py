@@ -18,6 +18,7 @@ from pipeline.run_folder import RunFolder
 from pipeline.shift import Settled, ShiftMonitor
 from vqlso.archive import Archive
 from vqlso.contracts import (
+    CountsImages,
     DifferentiableProblem,
     EncodingGenerator,
     FollowsProblem,
@@ -28,7 +29,6 @@ from vqlso.contracts import (
     Retrainer,
     Solver,
 )
-from vqlso.direction import CountsImages
 from vqlso.errors import ConfigError, ObjectiveError, RunFolderError
 from vqlso.images import to_unit
 from vqlso.progress import SILENT, Progress
@@ -132,7 +132,7 @@ class Loop:
             self._open_round(self.generator, {}, 0.0)
         with self.progress.task("queries", self.budget.queries) as advance:
             advance(self.queries)
-            while not self._exhausted():
+            while not self.exhausted():
                 if self._retraining_is_due():
                     self.retrain()
                     continue
@@ -170,7 +170,7 @@ class Loop:
             self._journal_queries(proposal, scores, answers, seconds)
         else:
             self.group.add(proposal, scores, seconds)
-        self._absorb(proposal, scores)
+        self.absorb(proposal, scores)
         if self._failures >= self.budget.failures_in_a_row:
             if self.group is not None:
                 self.group.write()
@@ -221,7 +221,7 @@ class Loop:
         self._replay(queries[len(earlier) :], self.generator.version)
         for group in (event for event in events if event["event"] == "proposals"):
             for proposal, scores in asked_again(group, self.solver):
-                self._absorb(proposal, scores)
+                self.absorb(proposal, scores)
 
     def _journal_queries(
         self, proposal: Proposal, scores: Scores, answers: NDArray[np.int64], seconds: float
@@ -250,12 +250,27 @@ class Loop:
             return self.budget.batch
         return min(self.budget.batch, self.budget.queries - self.queries)
 
-    def _exhausted(self) -> bool:
+    def exhausted(self) -> bool:
+        """Whether the run ends here; what else may end it is for subclasses to say."""
         if self.queries >= self.budget.queries or self.budget.settled.reached(self._means):
             return True
         own = self.solver.images_of(self._batch) if isinstance(self.solver, CountsImages) else 0
         cost = own + _images_of(self.problem, self._batch)
         return self.queries + cost > self.budget.queries
+
+    def absorb(self, proposal: Proposal, scores: Scores) -> None:
+        """Take answered points into archive and solver, in the order of the proposal."""
+        answers = _answers(proposal, scores)
+        ok = scores.ok[answers]
+        answered = answers[ok]
+        if self.group is None:
+            self.archive.add(
+                scores.images[answered], scores.values[answered], proposal.z[ok], proposal.version
+            )
+        self.solver.tell(proposal, scores)
+        self.queries += _images_of(self.problem, len(proposal)) + proposal.details.get("images", 0)
+        for fine in ok:
+            self._failures = 0 if fine else self._failures + 1
 
     def _retraining_is_due(self) -> bool:
         """Due at any number of queries since the last one: a batch may step over it."""
@@ -313,20 +328,6 @@ class Loop:
             )
         return samples.facts()
 
-    def _absorb(self, proposal: Proposal, scores: Scores) -> None:
-        """Take answered points into archive and solver, in the order of the proposal."""
-        answers = _answers(proposal, scores)
-        ok = scores.ok[answers]
-        answered = answers[ok]
-        if self.group is None:
-            self.archive.add(
-                scores.images[answered], scores.values[answered], proposal.z[ok], proposal.version
-            )
-        self.solver.tell(proposal, scores)
-        self.queries += _images_of(self.problem, len(proposal)) + proposal.details.get("images", 0)
-        for fine in ok:
-            self._failures = 0 if fine else self._failures + 1
-
     def _keep_proposals(self) -> None:
         """The round's proposals as arrays; made from the journal, so that a kill loses none."""
         told = [e for e in self.folder.journal.events("query") if e["round"] == self.round]
@@ -363,7 +364,7 @@ class Loop:
         if not events:
             return
         images = np.stack([self.folder.read_image(event["id"]) for event in events])
-        self._absorb(*replayed(events, images, version))
+        self.absorb(*replayed(events, images, version))
 
 
 def _images_of(problem: Problem, n: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from vqlso.randomness import stream
 
 FILE = "archive/initial.npz"
 CHUNK = 1024
+
+Drawn = Callable[[slice], NDArray[np.uint8]]  # these rows of the images that are scored
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,11 @@ def encoded_start(
             for start in range(0, len(rows), CHUNK)
         ]
     )
-    known = _scored_once(latents, rows, data.fingerprint, generator, scorers, folder, progress)
+
+    def drawn(chunk: slice) -> NDArray[np.uint8]:
+        return to_bytes(generator.decode(latents[chunk], generator.space.name))
+
+    known = _scored_once(drawn, rows, data.fingerprint, scorers, folder, progress)
     if known["fingerprint"] != data.fingerprint or not np.array_equal(known["rows"], rows):
         raise DataError(
             f"{folder.path} was run on {len(known['rows'])} other training images than the "
@@ -90,37 +97,36 @@ def sampled_start(
     """
     space = generator.space
     latents = space.sample(count, stream(seed, "starting samples"))
-    rows = np.arange(count)
-    known = _scored_once(latents, rows, generator.version, generator, scorers, folder, progress)
-    if known["fingerprint"] != generator.version or len(known["rows"]) != count:
-        raise DataError(
-            f"{folder.path} was started from {len(known['rows'])} samples of generator "
-            f"{known['fingerprint']}, not from {count} of {generator.version}. Start a new run."
-        )
-    usable = np.isfinite(known["scores"])
     images = np.concatenate(
         [
             to_bytes(generator.decode(latents[start : start + CHUNK], space.name))
             for start in range(0, count, CHUNK)
         ]
     )
+    rows = np.arange(count)
+    known = _scored_once(images.__getitem__, rows, generator.version, scorers, folder, progress)
+    if known["fingerprint"] != generator.version or len(known["rows"]) != count:
+        raise DataError(
+            f"{folder.path} was started from {len(known['rows'])} samples of generator "
+            f"{known['fingerprint']}, not from {count} of {generator.version}. Start a new run."
+        )
+    usable = np.isfinite(known["scores"])
     archive = Archive(images[usable], known["scores"][usable], latents[usable], generator.version)
     nothing = np.empty(0, dtype=np.int64)
     return StartingSet(nothing, archive, known["judged"][usable], int((~usable).sum()))
 
 
 def _scored_once(
-    latents: NDArray[Any],
+    drawn: Drawn,
     rows: NDArray[np.int64],
     fingerprint: str,
-    generator: Generator,
     scorers: Scorers,
     folder: RunFolder,
     progress: Progress,
 ) -> dict[str, NDArray[Any]]:
     """What the run's first start has scored; it is kept, since scores may be costly."""
     if not (folder.path / FILE).is_file():
-        scores, judged = _scores(latents, generator, scorers, folder, progress)
+        scores, judged = _scores(drawn, len(rows), scorers, folder, progress)
         folder.write_arrays(
             FILE, scores=scores, judged=judged, rows=rows, fingerprint=np.array(fingerprint)
         )
@@ -128,18 +134,18 @@ def _scored_once(
 
 
 def _scores(
-    latents: NDArray[Any],
-    generator: Generator,
+    drawn: Drawn,
+    count: int,
     scorers: Scorers,
     folder: RunFolder,
     progress: Progress,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n,) scores of the decoded latents by the black box, NaN where it fails, and the judge's."""
-    scores, judged, reason = np.empty(len(latents)), np.empty(len(latents)), ""
-    with progress.task("scoring the training set", len(latents)) as advance:
-        for start in range(0, len(latents), CHUNK):
-            chunk = slice(start, start + CHUNK)
-            unit = to_unit(to_bytes(generator.decode(latents[chunk], generator.space.name)))
+    """(count,) scores of the images by the black box, NaN where it fails, and the judge's."""
+    scores, judged, reason = np.empty(count), np.empty(count), ""
+    with progress.task("scoring the training set", count) as advance:
+        for start in range(0, count, CHUNK):
+            chunk = slice(start, min(start + CHUNK, count))
+            unit = to_unit(drawn(chunk))
             scores[chunk], failure = scores_of(scorers.objective, unit)
             judged[chunk] = scorers.judge(unit) if scorers.judge else np.nan
             reason = failure or reason

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.parts.part import Latents
 from pipeline.settings import ExperimentConfig, GeneratorConfig
-from pipeline.shelf import PACKAGED, Shelf
+from pipeline.shelf import PACKAGED, N, Shelf
 from vqlso.checkpoints import kind_of
 from vqlso.contracts import Generator, LatentSpace
 from vqlso.data.image_set import ImageSet
@@ -24,6 +24,7 @@ from vqlso.generators.vae import DOWNSAMPLING as VAE_DOWNSAMPLING
 from vqlso.generators.vae import VAE, VAESettings
 from vqlso.generators.vqvae import DOWNSAMPLING, VQVAE, VQVAESettings
 from vqlso.progress import Progress
+from vqlso.records import FitReport
 from vqlso.spaces import CodeGrid, RealVectors
 from vqlso.training.fitting import Decay, Optimisation
 from vqlso.training.vae import RECIPE_VERSION as VAE_RECIPE_VERSION
@@ -83,16 +84,20 @@ def vqvae_recipe(config: GeneratorConfig, image_size: int) -> tuple[VQVAESetting
     return settings, VQVAETraining(config.epochs, config.batch_size, optimisation)
 
 
-def _recipe(
+def _found_or_trained(
+    kind: type[N],
+    train: Callable[..., tuple[N, FitReport]],
     version: int,
+    settings: Any,
+    how: Any,
     config: GeneratorConfig,
     data: ImageSet,
     training: NDArray[np.int64],
-    settings: Any,
-    how: Any,
-) -> dict[str, Any]:
-    """Everything that decides a trained network's weights; the shelf finds it by this."""
-    return {
+    shelf: Shelf,
+    progress: Progress,
+) -> tuple[N, str]:
+    """By everything that decides its weights, and where it came from."""
+    recipe = {
         "version": version,
         "data": data.fingerprint,
         "training_images": len(training),
@@ -100,6 +105,19 @@ def _recipe(
         "training": asdict(how),
         "seed": config.seed,
     }
+    return shelf.find_or_train(
+        "generator",
+        kind,
+        recipe,
+        lambda checkpointing: train(
+            data.images[training],
+            settings,
+            how,
+            seed=config.seed,
+            checkpointing=checkpointing,
+            progress=progress,
+        )[0],
+    )
 
 
 def _code_grid(config: ExperimentConfig) -> CodeGrid:
@@ -115,18 +133,9 @@ def _trained_vqvae(
     progress: Progress,
 ) -> tuple[VQVAE, str]:
     settings, how = vqvae_recipe(config, data.images.shape[-1])
-    return shelf.find_or_train(
-        "generator",
-        VQVAE,
-        _recipe(RECIPE_VERSION, config, data, training, settings, how),
-        lambda checkpointing: train_vqvae(
-            data.images[training],
-            settings,
-            how,
-            seed=config.seed,
-            checkpointing=checkpointing,
-            progress=progress,
-        )[0],
+    version = RECIPE_VERSION
+    return _found_or_trained(
+        VQVAE, train_vqvae, version, settings, how, config, data, training, shelf, progress
     )
 
 
@@ -154,18 +163,9 @@ def _trained_vae(
     progress: Progress,
 ) -> tuple[VAE, str]:
     settings, how = vae_recipe(config, data.images.shape[-1])
-    return shelf.find_or_train(
-        "generator",
-        VAE,
-        _recipe(VAE_RECIPE_VERSION, config, data, training, settings, how),
-        lambda checkpointing: train_vae(
-            data.images[training],
-            settings,
-            how,
-            seed=config.seed,
-            checkpointing=checkpointing,
-            progress=progress,
-        )[0],
+    version = VAE_RECIPE_VERSION
+    return _found_or_trained(
+        VAE, train_vae, version, settings, how, config, data, training, shelf, progress
     )
 
 

@@ -10,11 +10,11 @@ from PIL import Image
 from safetensors import safe_open
 from tiny_runs import events, figures, said, vqlso
 
-from pipeline import inversion_task
-from pipeline.inversion_record import found_in
 from pipeline.parts import SOLVERS
 from pipeline.parts.target_solvers import ONLY_TARGETS, TARGET_SOLVERS
 from pipeline.run_folder import RunFolder
+from pipeline.tasks import inversion as inversion_task
+from pipeline.tasks.inversion_record import found_in
 from pipeline.terminal import INTERRUPTED
 from vqlso import target_image
 from vqlso.errors import ConfigError, DataError

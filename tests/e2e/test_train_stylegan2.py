@@ -7,9 +7,9 @@ import pytest
 import torch
 from tiny_runs import vqlso
 
-from pipeline import gan_training
 from pipeline.report.gan_page import looks_of, sample_file
 from pipeline.run_folder import RunFolder
+from pipeline.tasks import gan_training
 from pipeline.terminal import INTERRUPTED
 from vqlso.generators import load_generator
 

@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.checks import ABOVE_ZERO, AT_LEAST, CHOICES, PATHS, check
 from pipeline.configuration import as_yaml, composed, config_folder, config_hash, experiments, saved
-from pipeline.unused import IDLE
+from pipeline.idle import IDLE_BY_PART
+from pipeline.idle_by_task import IDLE_BY_TASK
 from vqlso.errors import ConfigError
 
 
@@ -137,7 +138,7 @@ def test_what_a_group_or_a_size_sets_is_no_mistake() -> None:
 
 def test_checks_of_idle_settings_name_keys_that_exist() -> None:
     keys = flat(asdict(composed("smile_shift")))
-    for idle in IDLE:
+    for idle in (*IDLE_BY_TASK, *IDLE_BY_PART):
         for key in idle.keys:
             assert any(known == key or known.startswith(key) for known in keys), key
 

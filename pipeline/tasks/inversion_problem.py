@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.parts.generators import stored_generator
-from pipeline.settings import ExperimentConfig, InvertConfig
+from pipeline.settings import ExperimentConfig
+from pipeline.task_settings import InvertConfig
 from vqlso.contracts import Generator, LatentSpace
 from vqlso.errors import ConfigError, DataError
 from vqlso.objectives.criteria import Criterion, inspirational

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 
-from pipeline.inversion_problem import Inverted, inversion_problem
-from pipeline.inversion_record import STARTS, Found, found_in, result_file, strip_file
 from pipeline.loop import Budget, Loop
 from pipeline.parts.target_solvers import build_target_solver, evaluations
 from pipeline.report import pictures
 from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig
+from pipeline.tasks.inversion_problem import Inverted, inversion_problem
+from pipeline.tasks.inversion_record import STARTS, Found, found_in, result_file, strip_file
 from solvers.gradient import GradientSearch
 from solvers.inversion import scored_starts
 from vqlso.archive import Archive
@@ -133,13 +133,13 @@ class TargetLoop(Loop):
         seconds = {"propose": perf_counter() - began}
         return replace(proposal, controls={}, details={**proposal.details, "seconds": seconds})
 
-    def _absorb(self, proposal: Proposal, scores: Scores) -> None:
-        super()._absorb(proposal, scores)
+    def absorb(self, proposal: Proposal, scores: Scores) -> None:
+        super().absorb(proposal, scores)
         told = scores.ok
         np.maximum.at(self._best, scores.ids[told] % len(self._best), scores.values[told])
 
-    def _exhausted(self) -> bool:
-        return super()._exhausted() or bool((self._best >= -self._tolerance).all())
+    def exhausted(self) -> bool:
+        return super().exhausted() or bool((self._best >= -self._tolerance).all())
 
 
 def _points_at_a_time(solver: Solver, problem: TargetImage) -> int:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from pipeline.report import pictures
 from pipeline.report.gan_page import looks_of, sample_file
 from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig, GANConfig
+from pipeline.settings import ExperimentConfig
 from pipeline.sources import default_cache, load_data
+from pipeline.task_settings import GANConfig
 from vqlso.data.image_set import ImageSet
 from vqlso.errors import DataError
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings
