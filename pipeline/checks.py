@@ -5,15 +5,19 @@ from __future__ import annotations
 from functools import reduce
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from pipeline.ascent.methods import METHODS
+from pipeline.ascent.problem import SCORES
 from pipeline.configuration import nearest
 from pipeline.parts import GENERATORS
 from pipeline.scorers import OBJECTIVES
 from pipeline.settings import ExperimentConfig
 from pipeline.sources import SOURCES
 from pipeline.tasks.registry import TASKS
+from pipeline.tasks.score_ascent import SUPER_RESOLUTION
 from pipeline.trackers import TRACKERS, require_installed
+from solvers.directions.enjoy_editing import RegressorLoss
 from vqlso.errors import ConfigError
 from vqlso.objectives.criteria import WEIGHTS
 
@@ -32,9 +36,11 @@ AT_LEAST: dict[str, float] = {
     "generator.residual_blocks": 0,
     "generator.samples": 1,
     "generator.truncation": 0,
+    "generator.sampling_steps": 1,
     "generator.epochs": 1,
     "generator.batch_size": 1,
     "generator.seed": 0,
+    "objective.retries": 0,
     "objective.epochs": 1,
     "objective.seed": 0,
     "surrogate.trees": 1,
@@ -73,24 +79,53 @@ AT_LEAST: dict[str, float] = {
     "gan.average_kimg": 0,
     "gan.samples": 2,
     "gan.seed": 0,
+    "pgan.dimension": 1,
+    "pgan.batch_size": 1,
+    "pgan.fading": 0,
+    "pgan.penalty": 0,
+    "pgan.class_weight": 0,
+    "pgan.generator_class_weight": 0,
+    "pgan.samples": 2,
+    "pgan.seed": 0,
     "solver.chains": 1,
     "solver.pairs": 1,
     "invert.samples": 1,
     "invert.norm_weight": 0,
+    "invert.realism": 0,
     "invert.tolerance": 0,
     "invert.starts": 1,
+    "ascent.starts": 1,
+    "ascent.prior": 0,
+    "ascent.anchor": 0,
+    "ascent.refit": 1,
+    "ascent.factor": 1,
+    "edit.anchors": 1,
+    "edit.judges": 2,
+    "edit.originals": 2,
+    "edit.faces": 1,
+    "solver.restart_after": 1,
+    "evolve.population": 2,
+    "evolve.picks": 1,
 }
 ABOVE_ZERO = (
+    "objective.timeout",
     "generator.learning_rate",
     "surrogate.learning_rate",
     "solver.time_limit",
     "solver.step",
     "solver.spread",
+    "solver.share",
+    "edit.longest",
     "retrainer.k",
     "retrainer.learning_rate",
     "gan.kimg",
     "gan.learning_rate",
     "gan.look_kimg",
+    "pgan.learning_rate",
+    "pgan.average_kimg",
+    "pgan.look_kimg",
+    "ascent.learning_rate",
+    "ascent.noise",
 )
 CHOICES: dict[str, tuple[Any, ...]] = {
     "task": tuple(TASKS),
@@ -101,11 +136,16 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "generator.kind": tuple(GENERATORS),
     "generator.codebook.update": ("gradient", "ema"),
     "generator.decay": ("none", "cosine"),
+    "generator.class_values": ("nearest", "free"),
     "objective.kind": tuple(OBJECTIVES),
     "solver.importance": ("gain", "split", "permutation", "shap"),
     "solver.references": ("uniform", "weighted"),
     "solver.start": ("best", "prior"),
     "invert.criterion": tuple(WEIGHTS),
+    "ascent.method": (*METHODS, SUPER_RESOLUTION),
+    "ascent.score": tuple(SCORES),
+    "solver.loss": get_args(RegressorLoss),
+    "evolve.start": ("random", "photo"),
     "metrics.tap": (64, 192, 768, 2048),
 }
 NEEDED: dict[tuple[str, str], tuple[str, ...]] = {
@@ -119,8 +159,14 @@ PATHS = (
     "data.scores",
     "generator.checkpoint",
     "objective.checkpoint",
+    "edit.regressor",
+    "edit.identity",
+    "solver.discriminator",
     "metrics.features",
     "metrics.inception",
+    "ascent.discriminator",
+    "ascent.picture",
+    "invert.discriminator",
 )
 
 
@@ -162,7 +208,7 @@ def _check_data(config: ExperimentConfig) -> None:
             f"data.size={size} is not a multiple of {multiple}, as the images of "
             f"generator={config.generator.kind} must be. Choose {choices}."
         )
-    if config.data.kind == "faces" and config.data.count < 1:
+    if config.data.kind in ("faces", "textures") and config.data.count < 1:
         raise ConfigError(f"data.count must be at least 1, got {config.data.count}.")
 
 

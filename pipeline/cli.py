@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.apply_command import apply_edit
+from pipeline.evolve_command import evolve
 from pipeline.import_command import import_gan
 from pipeline.study_command import compare, sweep
 from pipeline.terminal import (
@@ -110,6 +112,8 @@ def report(folder: RunArgument, as_json: JsonOption = False, debug: DebugOption 
 app.command(cls=Command)(sweep)
 app.command(cls=Command)(compare)
 app.command(cls=Command)(import_gan)
+app.command(cls=Command)(apply_edit)
+app.command(cls=Command)(evolve)
 
 
 @app.command("list", cls=Command)

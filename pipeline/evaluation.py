@@ -31,6 +31,8 @@ from vqlso.records import ScoreStatus, SolveStatus
 from vqlso.spaces import CodeGrid
 
 BEST_SHOWN = 30
+# Pairs grow with the square: of more queries, so many that are spread over the run are compared.
+MOST_PAIRED = 1000
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,11 @@ def _diversity(events: list[Event], images: NDArray[np.uint8]) -> dict[str, floa
     if len(events) < 2:
         return {}
     z = np.array([event["z"] for event in events])
-    measured = {"distinct_latents": distinct(z), "pixel_distance": mean_pixel_distance(images)}
+    spread = np.linspace(0, len(images) - 1, min(len(images), MOST_PAIRED)).astype(np.int64)
+    measured = {
+        "distinct_latents": distinct(z),
+        "pixel_distance": mean_pixel_distance(images[spread]),
+    }
     if np.issubdtype(z.dtype, np.integer):
         measured["hamming_distance"] = mean_hamming_distance(z)
     return measured

@@ -60,7 +60,9 @@ UNGUIDED = (
 )
 CLIMBING = ("lbfgs", "adam", "nesterov", "sphere")
 TARGETED = (*CLIMBING, "zeroth_order", "nevergrad", "coordinate")
-ALL_SOLVERS = ("surrogate_based", "slsqp", *UNGUIDED, *TARGETED)
+SAMPLED = ("interfacegan", "mean_difference", "linear_fit")
+DIRECTED = ("direction_search", "direction_cma_es", "enjoy_editing", *SAMPLED)
+ALL_SOLVERS = ("surrogate_based", "slsqp", *UNGUIDED, *TARGETED, *DIRECTED)
 
 
 def _solver_but(*kinds: str) -> Callable[[ExperimentConfig], bool]:
@@ -70,10 +72,22 @@ def _solver_but(*kinds: str) -> Callable[[ExperimentConfig], bool]:
 # Kinds that the project itself has are listed, so that a part of one's own may read what it likes.
 IDLE_BY_PART = (
     Idle(
-        ("objective.target",),
+        (
+            "objective.target",
+            "objective.isolate",
+            "objective.timeout",
+            "objective.retries",
+            "objective.failures_count",
+        ),
         _objective("classifier", "celeba_dialog"),
         "objective={objective.kind}",
         "add objective=callable",
+    ),
+    Idle(
+        ("objective.timeout",),
+        lambda config: not config.objective.isolate,
+        "objective.isolate=false",
+        "set objective.isolate=true",
     ),
     Idle(
         ("objective.checkpoint", "objective.attribute"),
@@ -83,17 +97,28 @@ IDLE_BY_PART = (
     ),
     Idle(
         ("data.root", "data.crop", "data.max_bad_share"),
-        _data("faces"),
-        "data=faces, which are drawn here",
+        _data("faces", "textures"),
+        "data={data.kind}, which are drawn here",
         "add data=celeba or data=folder",
     ),
     Idle(
         ("data.scores", "data.file_column", "data.score_column"),
-        _data("faces", "celeba"),
+        _data("faces", "textures", "celeba"),
         "data={data.kind}",
         "add data=folder",
     ),
-    Idle(("data.limit",), _data("faces", "folder"), "data={data.kind}", "add data=celeba"),
+    Idle(
+        ("data.limit",),
+        _data("faces", "textures", "folder"),
+        "data={data.kind}",
+        "add data=celeba",
+    ),
+    Idle(
+        ("data.wanted",),
+        _data("faces", "celeba", "folder"),
+        "data={data.kind}",
+        "add data=textures",
+    ),
     Idle(
         ("data.count", "data.seed"),
         _data("celeba", "folder"),
@@ -127,21 +152,51 @@ IDLE_BY_PART = (
             "generator.decay",
             "generator.seed",
         ),
-        _generator("stylegan2"),
+        _generator("stylegan2", "pgan"),
         "generator={generator.kind}, which is not trained here",
         "add generator=vae",
     ),
     Idle(
         ("generator.categories", "generator.residual_blocks", "generator.codebook."),
-        _generator("vae", "stylegan2"),
+        _generator("vae", "ddim", "stylegan2", "pgan"),
         "generator={generator.kind}",
         "add generator=vqvae",
     ),
     Idle(
-        ("generator.samples", "generator.space", "generator.truncation"),
+        ("generator.dimension",),
+        _generator("ddim"),
+        "generator={generator.kind}, whose latents are noise",
+        "add generator=vae",
+    ),
+    Idle(
+        ("generator.samples", "generator.space"),
         _generator("vqvae", "vae"),
         "generator={generator.kind}",
         "add generator=stylegan2",
+    ),
+    Idle(
+        ("generator.truncation",),
+        _generator("vqvae", "vae", "ddim", "pgan"),
+        "generator={generator.kind}",
+        "add generator=stylegan2",
+    ),
+    Idle(
+        ("generator.held", "generator.class_values"),
+        _generator("vqvae", "vae", "ddim", "stylegan2"),
+        "generator={generator.kind}, which has no classes",
+        "add generator=pgan",
+    ),
+    Idle(
+        ("generator.class_values",),
+        lambda config: config.generator.held is not None,
+        "generator.held, with which z alone is searched",
+        "leave generator.held out",
+    ),
+    Idle(
+        ("generator.sampling_steps",),
+        _generator("vqvae", "vae", "stylegan2", "pgan"),
+        "generator={generator.kind}",
+        "add generator=ddim",
     ),
     Idle(
         ("surrogate.",),
@@ -179,13 +234,15 @@ IDLE_BY_PART = (
     ),
     Idle(
         ("solver.step",),
-        _solver_but("local_search", "zeroth_order"),
+        _solver_but(
+            "local_search", "zeroth_order", "direction_search", "direction_cma_es", "enjoy_editing"
+        ),
         "solver={solver.kind}",
         "add solver=local_search",
     ),
     Idle(
         ("solver.adapts",),
-        _solver_but("local_search"),
+        _solver_but("local_search", "direction_search"),
         "solver={solver.kind}",
         "add solver=local_search",
     ),
@@ -212,6 +269,24 @@ IDLE_BY_PART = (
         _solver_but("nevergrad"),
         "solver={solver.kind}",
         "run invert with solver=nevergrad",
+    ),
+    Idle(
+        ("solver.restart_after",),
+        _solver_but("direction_search"),
+        "solver={solver.kind}",
+        "run edit_smile with solver=direction_search",
+    ),
+    Idle(
+        ("solver.share",),
+        _solver_but("interfacegan", "mean_difference"),
+        "solver={solver.kind}",
+        "run edit_smile with solver=interfacegan",
+    ),
+    Idle(
+        ("solver.loss", "solver.content", "solver.discriminator"),
+        _solver_but("enjoy_editing"),
+        "solver={solver.kind}",
+        "run edit_smile with solver=enjoy_editing",
     ),
     Idle(
         ("surrogate.trees", "surrogate.depth", "surrogate.leaves", "surrogate.min_samples_leaf"),

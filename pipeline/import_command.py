@@ -14,9 +14,16 @@ from pipeline.terminal import DebugOption, JsonOption, console, one_paragraph
 
 def import_gan(
     file: Annotated[
-        Path, typer.Argument(help="NVIDIA's .pkl (StyleGAN2, -ADA, 3, TensorFlow's) or a .pt.")
+        Path,
+        typer.Argument(
+            help="NVIDIA's .pkl (StyleGAN2, -ADA, 3, TensorFlow's), rosinality's .pt or a PGAN's."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .safetensors file to write.")],
+    classes: Annotated[
+        list[int] | None,
+        typer.Option(help="Classes of each group of a PGAN whose file does not tell them."),
+    ] = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -25,7 +32,8 @@ def import_gan(
         from vqlso.generators.import_gan import describe
         from vqlso.generators.import_gan import import_gan as convert
 
-        rows = describe(convert(file, out))
+        found = convert(file, out, tuple(classes) if classes else None)
+        rows = describe(found)
     if as_json:
         typer.echo(json.dumps(dict(rows), indent=2))
         return
@@ -33,4 +41,5 @@ def import_gan(
     for name, value in rows:
         table.add_row(name, value)
     console().print(table)
-    console().print(f"Written: {out}. Use it: generator=stylegan2 generator.checkpoint={out}")
+    choice = "pgan" if found.kind == "pgan" else "stylegan2"
+    console().print(f"Written: {out}. Use it: generator={choice} generator.checkpoint={out}")

@@ -23,7 +23,7 @@ from vqlso.errors import RunFolderError
 
 Event = dict[str, Any]
 
-KINDS = ("round", "query", "proposals", "look", "end")
+KINDS = ("round", "query", "proposals", "look", "back", "end")
 LINK = "link"
 FIRST_LINK = ""
 

@@ -18,6 +18,7 @@ from pipeline.run_folder import RunFolder
 from pipeline.shift import Settled, ShiftMonitor
 from vqlso.archive import Archive
 from vqlso.contracts import (
+    CountsFailures,
     CountsImages,
     DifferentiableProblem,
     EncodingGenerator,
@@ -43,7 +44,8 @@ class Budget:
     """When the loop ends.
 
     Attributes:
-        queries: images that the black box may score; controls and measurements do not count.
+        queries: images that the black box may score; controls and measurements do not count, and
+            failures where the problem says so (`CountsFailures`).
         batch: latents a proposal. Cut at the end of the budget, except where the problem counts
             its own images: then the loop ends where no whole proposal can be paid for.
         failures_in_a_row: failed scorings after which the loop gives up.
@@ -116,6 +118,8 @@ class Loop:
         self._round_began = 0
         self._failures = 0
         self._means: list[float] = []
+        # Of this round: to read them from the journal takes longer with each round.
+        self._told: list[Event] = []
 
     def run(self) -> None:
         """Continue from whatever the journal tells until the budget is spent.
@@ -218,6 +222,8 @@ class Loop:
                 f"{self.generator.version} is here: data, weights or settings have changed. "
                 "Start a new run with another out=DIR."
             )
+        self.folder.forget_before(self.round)  # a kill may have come before it was done
+        self._told = list(queries[len(earlier) :])
         self._replay(queries[len(earlier) :], self.generator.version)
         for group in (event for event in events if event["event"] == "proposals"):
             for proposal, scores in asked_again(group, self.solver):
@@ -242,6 +248,7 @@ class Loop:
         times = proposal.details.get("seconds", {}) | {"score": seconds}
         share = {stage: value / len(proposal) for stage, value in times.items()}
         self.folder.journal.append_all("query", facts, share)
+        self._told += facts
 
     @property
     def _batch(self) -> int:
@@ -268,7 +275,8 @@ class Loop:
                 scores.images[answered], scores.values[answered], proposal.z[ok], proposal.version
             )
         self.solver.tell(proposal, scores)
-        self.queries += _images_of(self.problem, len(proposal)) + proposal.details.get("images", 0)
+        counted = len(proposal) if _failures_count(self.problem) else int(ok.sum())
+        self.queries += _images_of(self.problem, counted) + proposal.details.get("images", 0)
         for fine in ok:
             self._failures = 0 if fine else self._failures + 1
 
@@ -307,7 +315,7 @@ class Loop:
             },
             {"retrain": seconds, "measure": perf_counter() - started},
         )
-        self.folder.forget_generator_of(self.round)
+        self.folder.forget_before(round_)
         self.round, self._round_began = round_, self.queries
         if shift:
             self._means.append(shift["mean"])
@@ -329,12 +337,12 @@ class Loop:
         return samples.facts()
 
     def _keep_proposals(self) -> None:
-        """The round's proposals as arrays; made from the journal, so that a kill loses none."""
-        told = [e for e in self.folder.journal.events("query") if e["round"] == self.round]
-        if told:
+        """The round's proposals as arrays; a resumed run has them from the journal."""
+        if self._told:
             self.folder.write_arrays(
-                f"rounds/{self.round:03d}/proposals.npz", **proposal_arrays(told)
+                f"rounds/{self.round:03d}/proposals.npz", **proposal_arrays(self._told)
             )
+        self._told = []
 
     def _keep_images(self, id_: int, scores: Scores, answer: int) -> None:
         self.folder.write_image(id_, scores.images[answer])
@@ -368,7 +376,11 @@ class Loop:
 
 
 def _images_of(problem: Problem, n: int) -> int:
-    return problem.images_of(n) if isinstance(problem, CountsImages) else n
+    return problem.images_of(n) if isinstance(problem, CountsImages) and n else n
+
+
+def _failures_count(problem: Problem) -> bool:
+    return not isinstance(problem, CountsFailures) or problem.failures_count
 
 
 def _answers(proposal: Proposal, scores: Scores) -> NDArray[np.int64]:

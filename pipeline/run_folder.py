@@ -24,6 +24,9 @@ from vqlso.contracts import KeepsSurrogate, RetrainableGenerator
 from vqlso.errors import CheckpointError, RunFolderError
 from vqlso.files import locked, write_whole
 
+# Of a long run's rounds so many folders are kept at most; each holds some tens of kilobytes.
+MOST_ROUNDS = 256
+
 G = TypeVar("G", bound=RetrainableGenerator)
 
 
@@ -134,9 +137,21 @@ class RunFolder:
             path.parent.mkdir(parents=True, exist_ok=True)
             solver.save_surrogate(path)
 
-    def forget_generator_of(self, round_: int) -> None:
-        """Delete a superseded round's weights: a run needs only its last generator."""
-        self.generator_of(round_).unlink(missing_ok=True)
+    def forget_before(self, round_: int) -> None:
+        """Delete what is superseded: earlier weights, and most folders of a long run's rounds.
+
+        Of `MOST_ROUNDS` rounds or more every second one is kept, of twice as many every fourth,
+        and so on: what is left always spans the run, and follows from the round alone.
+        """
+        stride = 1
+        while round_ // stride >= MOST_ROUNDS:
+            stride *= 2
+        for folder in (self.path / "rounds").glob("[0-9]*"):
+            number = int(folder.name)
+            if number < round_:
+                self.generator_of(number).unlink(missing_ok=True)
+                if number % stride:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON file, whole or not at all; NaN and infinities become null."""

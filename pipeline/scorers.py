@@ -22,7 +22,9 @@ from vqlso.errors import ConfigError
 from vqlso.images import to_unit
 from vqlso.objectives.celeba_dialog import CelebADialogObjective
 from vqlso.objectives.degree_classifier import DegreeClassifier
-from vqlso.objectives.python_callable import PythonObjective, source_hash
+from vqlso.objectives.isolated import IsolatedObjective
+from vqlso.objectives.python_callable import PythonObjective, source_hash, unimported_source_hash
+from vqlso.objectives.retried import RetriedObjective
 from vqlso.progress import Progress
 from vqlso.training.scorer import RECIPE_VERSION, ScorerTraining, scorer_quality, train_scorer
 
@@ -69,7 +71,7 @@ def given_source(config: ObjectiveConfig) -> str | None:
     Of a function it is the file that defines it, not what this imports.
     """
     if config.kind == "callable" and config.target:
-        return source_hash(config.target)
+        return (unimported_source_hash if config.isolate else source_hash)(config.target)
     if config.kind == "celeba_dialog" and config.checkpoint:
         content = Path(config.checkpoint).expanduser().read_bytes()
         return hashlib.sha256(content).hexdigest()[:16]
@@ -183,7 +185,12 @@ def _celeba_dialog(config: ObjectiveConfig) -> Objective:
 def _callable(config: ObjectiveConfig) -> Objective:
     if config.target is None:
         raise ConfigError("objective=callable needs objective.target=module:function.")
-    return PythonObjective(config.target)
+    objective: Objective = (
+        IsolatedObjective(config.target, config.timeout)
+        if config.isolate
+        else PythonObjective(config.target)
+    )
+    return RetriedObjective(objective, config.retries, config.failures_count)
 
 
 OBJECTIVES: dict[str, Callable[[ObjectiveConfig], Objective] | None] = {

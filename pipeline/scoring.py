@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vqlso.contracts import Objective
 from vqlso.errors import DataError, ObjectiveError
-from vqlso.problems import reason_of
+from vqlso.objectives.failures import reason_of
 
 
 def scores_of(objective: Objective, images: Tensor) -> tuple[NDArray[np.float64], str]:

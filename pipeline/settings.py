@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
-from pipeline.task_settings import GANConfig, InvertConfig
+from pipeline.task_settings import (
+    AscentConfig,
+    EditConfig,
+    EvolveConfig,
+    GANConfig,
+    InvertConfig,
+    PGANConfig,
+)
 
 
 @dataclass
@@ -14,12 +21,14 @@ class DataConfig:
     """Which images, and which of them the generator may see.
 
     Attributes:
-        kind: "faces", "celeba" or "folder".
+        kind: "faces", "textures", "celeba" or "folder".
         size: H = W in pixels, a multiple of 8.
         restrict: the training set holds labels up to this (paper 003: degree <= 2). None takes
             2 for degrees on 0..5, and the median of labels on any other scale.
-        count: procedural faces.
-        seed: of the procedural faces.
+        count: procedural faces or textures.
+        seed: of the procedural images.
+        wanted: the class of textures whose label is 5, where all others have 0; null labels each
+            with the number of its class.
         root: folder of the data set.
         scores: CSV of scores of an image folder.
         file_column: its column of paths; None finds it by its name.
@@ -41,6 +50,7 @@ class DataConfig:
     crop: str = "centre"
     max_bad_share: float = 0.01
     limit: int | None = None
+    wanted: str | None = None
 
 
 @dataclass
@@ -59,8 +69,14 @@ class GeneratorConfig:
     Attributes:
         checkpoint: weights to use instead of training.
         samples: latents that a search starts from where the generator cannot encode images.
-        space: of a GAN's latent spaces the one that is searched: "z", "w", "w+" or "s".
+        space: the latent space that is searched: "z", "w", "w+" or "s" of a GAN, "coarse" or "z"
+            of a diffusion model.
         truncation: psi of the samples of "w", "w+" and "s"; 1 leaves them as they are.
+        held: of a PGAN the class in each group that is held, counted from 0, while z is searched;
+            null searches both.
+        class_values: what is decoded of a PGAN's searched classes: the "nearest" class, or any
+            mixture of them as it is ("free").
+        sampling_steps: evaluations of a diffusion model's network for an image.
         seed: of the training.
     """
 
@@ -78,6 +94,9 @@ class GeneratorConfig:
     samples: int = 2000
     space: str | None = None
     truncation: float = 0.7
+    held: list[int] | None = None
+    class_values: str = "nearest"
+    sampling_steps: int = 20
     seed: int = 0
 
 
@@ -90,6 +109,10 @@ class ObjectiveConfig:
         checkpoint: CelebA-Dialog's predictor.
         attribute: which of its heads.
         target: "module:function" of a Python callable.
+        isolate: whether it runs in a process of its own, where it may hang or die.
+        timeout: seconds for an image there; null waits for ever.
+        retries: how often an image is asked for again that it raised, hung or died on.
+        failures_count: whether an image that it could not score counts as one of `queries`.
         epochs: passes over its people's images when a classifier is trained.
         seed: of that training and of the split of people.
     """
@@ -98,6 +121,10 @@ class ObjectiveConfig:
     checkpoint: str | None = None
     attribute: str = "Smiling"
     target: str | None = None
+    isolate: bool = False
+    timeout: float | None = 600.0
+    retries: int = 0
+    failures_count: bool = True
     epochs: int = 16
     seed: int = 0
 
@@ -157,6 +184,13 @@ class SolverConfig:
         pairs: of a zeroth-order search, behind each estimate of the gradient.
         spread: of these pairs around the centre, a standard deviation.
         optimizer: of Nevergrad, such as "DiscreteOnePlusOne" or paper 001's "DOPO".
+        restart_after: proposals after which a local search for an edit direction begins anew.
+        share: of the scored samples at each end that an edit direction is learnt from.
+        loss: of Enjoy Your Editing, how levels are compared: "cross_entropy",
+            "clamped_cross_entropy" or "squared_error".
+        content: of Enjoy Your Editing, features that edits are to keep: "random" for untrained
+            convolutions, or torchvision's VGG-19 weights; null leaves the term out.
+        discriminator: of Enjoy Your Editing, a file that judges realism; null leaves the term out.
     """
 
     kind: str = "surrogate_based"
@@ -183,6 +217,11 @@ class SolverConfig:
     pairs: int = 8
     spread: float = 0.1
     optimizer: str = "DOPO"
+    restart_after: int | None = None
+    share: float = 0.1
+    loss: str = "clamped_cross_entropy"
+    content: str | None = None
+    discriminator: str | None = None
 
 
 @dataclass
@@ -239,7 +278,8 @@ class ExperimentConfig:
 
     Attributes:
         name: the experiment.
-        task: "search" for scores, "invert" for target images, or "train_gan".
+        task: "search" for scores, "invert" for target images, "edit" for an edit direction,
+            "train_gan", "train_pgan", or "evolve" by a person.
         seed: of the loop; data, generator and scorers have their own.
         queries: images that the black box may score; of an inversion, for each target.
         batch: latents a proposal; of an inversion, for each target.
@@ -272,4 +312,8 @@ class ExperimentConfig:
     shift: ShiftConfig = field(default_factory=ShiftConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     gan: GANConfig = field(default_factory=GANConfig)
+    pgan: PGANConfig = field(default_factory=PGANConfig)
     invert: InvertConfig = field(default_factory=InvertConfig)
+    edit: EditConfig = field(default_factory=EditConfig)
+    evolve: EvolveConfig = field(default_factory=EvolveConfig)
+    ascent: AscentConfig = field(default_factory=AscentConfig)

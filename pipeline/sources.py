@@ -7,14 +7,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.configuration import nearest
 from pipeline.settings import DataConfig, ExperimentConfig
+from vqlso.data.cache import fingerprint
 from vqlso.data.celeba import celeba
 from vqlso.data.crop import CENTRE, CENTRE_SQUARE, Crop, DetectorCrop
 from vqlso.data.faces import procedural_faces
 from vqlso.data.folder import image_folder
 from vqlso.data.image_set import ImageSet
+from vqlso.data.textures import CLASSES, procedural_textures
 from vqlso.errors import ConfigError
+from vqlso.objectives.degree import LEVELS
 from vqlso.progress import Progress
 
 
@@ -80,6 +85,28 @@ def _faces(config: DataConfig, cache: Path, progress: Progress) -> ImageSet:  # 
     return procedural_faces(config.count, config.seed, config.size)
 
 
+def _textures(config: DataConfig, cache: Path, progress: Progress) -> ImageSet:  # noqa: ARG001
+    textures = procedural_textures(config.count, config.seed, config.size)
+    return textures if config.wanted is None else _one_wanted(textures, config.wanted)
+
+
+def _one_wanted(textures: ImageSet, wanted: str) -> ImageSet:
+    """Labelled by whether they are of one class, on the scale of degrees: 5 if so, else 0."""
+    if wanted not in CLASSES:
+        raise ConfigError(
+            f"There is no class of textures '{wanted}'{nearest(wanted, CLASSES)} "
+            f"Known: {', '.join(CLASSES)}."
+        )
+    labels = np.where(textures.labels == CLASSES.index(wanted), LEVELS - 1.0, 0.0)
+    origin = f"{LEVELS - 1} for {wanted}, 0 for all other textures"
+    return replace(
+        textures,
+        labels=labels,
+        label_origin=origin,
+        fingerprint=fingerprint(textures.fingerprint, labels, textures.people, origin),
+    )
+
+
 def _celeba(config: DataConfig, cache: Path, progress: Progress) -> ImageSet:
     return celeba(
         given_path(config.root, "data.root"),
@@ -108,6 +135,7 @@ def _folder(config: DataConfig, cache: Path, progress: Progress) -> ImageSet:
 
 SOURCES: dict[str, Callable[[DataConfig, Path, Progress], ImageSet]] = {
     "faces": _faces,
+    "textures": _textures,
     "celeba": _celeba,
     "folder": _folder,
 }

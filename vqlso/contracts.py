@@ -139,6 +139,15 @@ class CountsImages(Protocol):
 
 
 @runtime_checkable
+class CountsFailures(Protocol):
+    """What a problem, or its objective, offers whose failures may cost nothing."""
+
+    @property
+    def failures_count(self) -> bool:
+        """Whether an image that could not be scored counts against the budget."""
+
+
+@runtime_checkable
 class DifferentiableProblem(Problem, Protocol):
     """A problem whose score can be differentiated, for solvers that look inside it."""
 

@@ -14,7 +14,8 @@ from vqlso.contracts import Generator, LatentSpace
 from vqlso.errors import ConfigError, DataError, LatentSpaceError
 from vqlso.images import to_bytes
 from vqlso.metrics.intervals import mean_interval
-from vqlso.problems import reason_of, require_latents_of
+from vqlso.objectives.failures import reason_of
+from vqlso.problems import require_latents_of
 from vqlso.randomness import stream
 from vqlso.records import Context, Proposal, Scores, ScoreStatus
 from vqlso.spaces import RealVectors

@@ -10,19 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vqlso.contracts import Generator, LatentSpace
+from vqlso.contracts import CountsFailures, Generator, LatentSpace
 from vqlso.errors import DataError, LatentSpaceError
 from vqlso.images import to_bytes, to_unit
+from vqlso.objectives.failures import reason_of
 from vqlso.records import Context, Proposal, Scores, ScoreStatus
-
-
-def reason_of(error: BaseException) -> str:
-    """A failure in words that any file can hold, whatever the black box put into it."""
-    try:
-        text = str(error)
-    except Exception:
-        text = "(its message cannot be read)"
-    return f"{type(error).__name__}: {text}".encode("utf-8", "replace").decode("utf-8")
 
 
 def require_latents_of(proposal: Proposal, space: LatentSpace, generator: Generator) -> None:
@@ -66,6 +58,11 @@ class ImageScore:
         if self.space_name is None:
             return self.generator.space
         return self.generator.spaces[self.space_name]
+
+    @property
+    def failures_count(self) -> bool:
+        """Whether the black box's failures count against the budget; they do unless it says so."""
+        return not isinstance(self.objective, CountsFailures) or self.objective.failures_count
 
     def moved_to(self, generator: Generator) -> ImageScore:
         """The same objective behind a retrained generator."""

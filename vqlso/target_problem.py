@@ -21,8 +21,9 @@ from vqlso.contracts import (
 from vqlso.errors import ConfigError, DataError
 from vqlso.images import to_bytes
 from vqlso.objectives.criteria import Criterion
+from vqlso.objectives.failures import reason_of
 from vqlso.objectives.feature_networks import resized
-from vqlso.problems import reason_of, require_latents_of
+from vqlso.problems import require_latents_of
 from vqlso.records import Context, Proposal, Scores, ScoreStatus
 
 

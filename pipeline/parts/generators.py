@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -11,32 +11,33 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.parts.diffusion import ddim_space, load_ddim, trained_ddim
 from pipeline.parts.part import Latents
+from pipeline.parts.pgan import load_pgan
+from pipeline.parts.training import Train, found_or_trained
 from pipeline.settings import ExperimentConfig, GeneratorConfig
-from pipeline.shelf import PACKAGED, N, Shelf
+from pipeline.shelf import PACKAGED, Shelf
 from vqlso.checkpoints import kind_of
 from vqlso.contracts import Generator, LatentSpace
 from vqlso.data.image_set import ImageSet
 from vqlso.errors import CheckpointError, ConfigError
 from vqlso.generators import load_generator
+from vqlso.generators.diffusion.settings import DDIMSettings
+from vqlso.generators.pgan.settings import COARSEST
 from vqlso.generators.quantizer import CodebookSettings, CodebookUpdate
 from vqlso.generators.vae import DOWNSAMPLING as VAE_DOWNSAMPLING
 from vqlso.generators.vae import VAE, VAESettings
 from vqlso.generators.vqvae import DOWNSAMPLING, VQVAE, VQVAESettings
 from vqlso.progress import Progress
-from vqlso.records import FitReport
 from vqlso.spaces import CodeGrid, RealVectors
 from vqlso.training.fitting import Decay, Optimisation
 from vqlso.training.vae import RECIPE_VERSION as VAE_RECIPE_VERSION
 from vqlso.training.vae import VAETraining, reconstruction_error, train_vae
 from vqlso.training.vqvae import RECIPE_VERSION, VQVAETraining, reconstruction_quality, train_vqvae
 
-Train = Callable[
-    [GeneratorConfig, ImageSet, NDArray[np.int64], Shelf, Progress], tuple[Generator, str]
-]
-
-
 PACKAGED_GAN = PACKAGED / "stylegan2-faces.safetensors"
+# Of the kinds that are not trained for a run.
+PACKAGED_FILES = {"stylegan2": PACKAGED_GAN, "pgan": PACKAGED / "pgan-textures.safetensors"}
 # Kinds of files that one choice of generator reads.
 FAMILIES = {"stylegan3-t": "stylegan2", "stylegan3-r": "stylegan2"}
 
@@ -84,42 +85,6 @@ def vqvae_recipe(config: GeneratorConfig, image_size: int) -> tuple[VQVAESetting
     return settings, VQVAETraining(config.epochs, config.batch_size, optimisation)
 
 
-def _found_or_trained(
-    kind: type[N],
-    train: Callable[..., tuple[N, FitReport]],
-    version: int,
-    settings: Any,
-    how: Any,
-    config: GeneratorConfig,
-    data: ImageSet,
-    training: NDArray[np.int64],
-    shelf: Shelf,
-    progress: Progress,
-) -> tuple[N, str]:
-    """By everything that decides its weights, and where it came from."""
-    recipe = {
-        "version": version,
-        "data": data.fingerprint,
-        "training_images": len(training),
-        "settings": asdict(settings),
-        "training": asdict(how),
-        "seed": config.seed,
-    }
-    return shelf.find_or_train(
-        "generator",
-        kind,
-        recipe,
-        lambda checkpointing: train(
-            data.images[training],
-            settings,
-            how,
-            seed=config.seed,
-            checkpointing=checkpointing,
-            progress=progress,
-        )[0],
-    )
-
-
 def _code_grid(config: ExperimentConfig) -> CodeGrid:
     side = config.data.size // DOWNSAMPLING
     return CodeGrid(config.generator.categories, side, side)
@@ -134,7 +99,7 @@ def _trained_vqvae(
 ) -> tuple[VQVAE, str]:
     settings, how = vqvae_recipe(config, data.images.shape[-1])
     version = RECIPE_VERSION
-    return _found_or_trained(
+    return found_or_trained(
         VQVAE, train_vqvae, version, settings, how, config, data, training, shelf, progress
     )
 
@@ -164,7 +129,7 @@ def _trained_vae(
 ) -> tuple[VAE, str]:
     settings, how = vae_recipe(config, data.images.shape[-1])
     version = VAE_RECIPE_VERSION
-    return _found_or_trained(
+    return found_or_trained(
         VAE, train_vae, version, settings, how, config, data, training, shelf, progress
     )
 
@@ -187,12 +152,9 @@ def _gan(path: Path, truncation: float, space: str) -> Generator:
     return load_generator(path, truncation_psi=truncation, searched=space)
 
 
-def _path_of_gan(config: GeneratorConfig) -> Path:
-    return PACKAGED_GAN if config.checkpoint is None else Path(config.checkpoint).expanduser()
-
-
-def _gan_space(config: ExperimentConfig) -> LatentSpace:
-    return _load_gan(config.generator, _path_of_gan(config.generator)).space
+def _own_space(config: ExperimentConfig) -> LatentSpace:
+    """Of the file itself: what is not trained for a run is there before it."""
+    return stored_generator(config)[0].space
 
 
 def _packaged_gan(
@@ -202,9 +164,9 @@ def _packaged_gan(
     shelf: Shelf,  # noqa: ARG001
     progress: Progress,  # noqa: ARG001
 ) -> tuple[Generator, str]:
-    generator = _load_gan(config, PACKAGED_GAN)
-    _require_size(generator, data.images.shape[-1], "the packaged StyleGAN2")
-    return generator, "packaged weights, trained on procedural faces of all degrees"
+    generator = GENERATORS[config.kind].load(config, PACKAGED_FILES[config.kind])
+    _require_size(generator, data.images.shape[-1], f"the packaged {config.kind}")
+    return generator, "packaged weights, trained on procedural images of all labels"
 
 
 def _no_quality(generator: Any, images: NDArray[np.uint8]) -> dict[str, float]:  # noqa: ARG001
@@ -233,13 +195,33 @@ GENERATORS: dict[str, GeneratorPart] = {
         train=_trained_vae,
         quality=_vae_quality,
     ),
+    "ddim": GeneratorPart(
+        "continuous: a diffusion model, searched by its initial noise; not retrained here",
+        latents="vectors",
+        encodes=False,
+        multiple=DDIMSettings().downsampling,
+        space=ddim_space,
+        load=load_ddim,
+        train=trained_ddim,
+        quality=_no_quality,
+    ),
     "stylegan2": GeneratorPart(
         "continuous: a StyleGAN2 or 3, trained before; no encoder, so no retraining",
         latents="vectors",
         encodes=False,
         multiple=1,
-        space=_gan_space,
+        space=_own_space,
         load=_load_gan,
+        train=_packaged_gan,
+        quality=_no_quality,
+    ),
+    "pgan": GeneratorPart(
+        "continuous: a progressive GAN with classes, trained before; no encoder, so no retraining",
+        latents="vectors",
+        encodes=False,
+        multiple=COARSEST,
+        space=_own_space,
+        load=load_pgan,
         train=_packaged_gan,
         quality=_no_quality,
     ),
@@ -271,8 +253,8 @@ def stored_generator(config: ExperimentConfig) -> tuple[Generator, str]:
     chosen = config.generator
     if chosen.checkpoint is not None:
         return _loaded(chosen, chosen.checkpoint)
-    if chosen.kind == "stylegan2":
-        return _load_gan(chosen, PACKAGED_GAN), "packaged weights"
+    if chosen.kind in PACKAGED_FILES:
+        return GENERATORS[chosen.kind].load(chosen, PACKAGED_FILES[chosen.kind]), "packaged weights"
     raise ConfigError(
         f"task={config.task} trains no generator={chosen.kind}: give generator.checkpoint=FILE, "
         "such as networks/generator.safetensors of a finished run, or use generator=stylegan2."

@@ -20,6 +20,14 @@ from pipeline.report.template import template
 from pipeline.run_folder import RunFolder
 
 LOSSES = {"generator loss": SCORER, "discriminator loss": JUDGE}
+# What a page says of its grids, and where its settings are, by task.
+GRIDS = {
+    "train_gan": "What the generator makes of the same latents, drawn a little towards its mean "
+    "(truncation .7).",
+    "train_pgan": "What the generator makes of the same latents, a row for each class if it knows "
+    "classes, at the resolution that it had reached.",
+}
+GROUPS = {"train_gan": "gan", "train_pgan": "pgan"}
 SHEETS = 4
 
 
@@ -51,9 +59,12 @@ def render_gan(folder: RunFolder) -> str:
     """The page's HTML, from the folder alone."""
     looks = looks_of(folder)
     config = folder.read_settings()
+    settings: Any = OmegaConf.to_container(OmegaConf.create(config))
     summary = folder.read_json(folder.summary.name) if folder.summary.is_file() else {}
     return template("gan.html.j2", DEGREES).render(
-        settings=OmegaConf.to_container(OmegaConf.create(config)),
+        settings=settings,
+        seed=settings[GROUPS[settings["task"]]]["seed"],
+        grids=GRIDS[settings["task"]],
         config=config,
         path=folder.named,
         command=folder.read_json("environment.json").get("command"),
@@ -93,6 +104,15 @@ def _charts(looks: Sequence[Event]) -> Mapping[str, Markup]:
         axes.set_ylabel("loss")
         legend_above(axes, columns=2)
         charts["losses"] = inline_svg(figure, "losses", "Line chart of both networks' losses.")
+    if "class_accuracy" in looks[-1]:
+        accuracy = [look["class_accuracy"] for look in looks]
+        with canvas() as (figure, axes):
+            axes.plot(kimg, accuracy, color=SCORER)
+            axes.set_ylim(0, 1)
+            axes.set_xlabel("thousands of images shown")
+            axes.set_ylabel("samples of the right class")
+            alt = f"Line chart of the share: from {accuracy[0]:.2f} to {accuracy[-1]:.2f}."
+            charts["classes"] = inline_svg(figure, "classes", alt)
     return charts
 
 

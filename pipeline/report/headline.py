@@ -122,6 +122,28 @@ _ROWS: tuple[tuple[str, str, Kind, str], ...] = (
         "the crowd has moved the right way.",
     ),
     (
+        "effect",
+        "Change by the direction",
+        "score",
+        "How much the attribute changes on average by the vector, up or down, on fixed faces.",
+    ),
+    ("raised", "Raised by", "score", "The mean change where the vector is added."),
+    ("lowered", "Lowered by", "score", "The mean change where it is subtracted."),
+    ("length", "Length", "distance", "Of the vector: a longer one changes more of everything."),
+    (
+        "others",
+        "Change of other attributes",
+        "distance",
+        "The mean absolute change of everything that is read and was not asked for; smaller is "
+        "better.",
+    ),
+    (
+        "identity",
+        "Same person",
+        "distance",
+        "The mean cosine of face embeddings before and after; 1 is the very same face.",
+    ),
+    (
         "queries",
         "Queries",
         "count",
@@ -152,6 +174,25 @@ _ROWS: tuple[tuple[str, str, Kind, str], ...] = (
         "Fréchet distance of samples",
         "distance",
         "How far the generator's samples, as a crowd, are from as many real images.",
+    ),
+    (
+        "frechet_real",
+        "The same of real images",
+        "distance",
+        "Of as many other real images: what samples would have that are as good as these.",
+    ),
+    (
+        "class_accuracy",
+        "Right class, samples",
+        "share",
+        "The share of samples that a small network, trained on real images, takes for the class "
+        "that was asked for.",
+    ),
+    (
+        "class_accuracy_real",
+        "Right class, real images",
+        "share",
+        "The same network's share of real images that it was not trained on.",
     ),
     ("targets", "Targets", "count", "Pictures that were searched for."),
     (

@@ -13,8 +13,11 @@ from markupsafe import Markup
 from omegaconf import OmegaConf
 
 from pipeline.report import figures, pictures
+from pipeline.report.ascent_page import render_ascent
 from pipeline.report.digits import Digits
 from pipeline.report.distance_table import distance_tables
+from pipeline.report.editing_page import render_editing
+from pipeline.report.evolution_page import render_evolution
 from pipeline.report.gan_page import render_gan
 from pipeline.report.headline import agreement, rows, score_digits
 from pipeline.report.inversion_page import render_inversion
@@ -34,7 +37,14 @@ from pipeline.run_folder import RunFolder
 from vqlso.objectives.degree import LEVELS
 
 # Of the tasks that have a page of their own.
-PAGES = {"train_gan": render_gan, "invert": render_inversion}
+PAGES = {
+    "train_gan": render_gan,
+    "train_pgan": render_gan,
+    "invert": render_inversion,
+    "edit": render_editing,
+    "evolve": render_evolution,
+    "score_ascent": render_ascent,
+}
 
 _LEVELS = range(LEVELS)
 _PAIRS_AT_ONCE = 12  # more are folded away

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from pipeline.report import pictures
-from pipeline.report.gan_page import looks_of, sample_file
+from pipeline.report.gan_page import looks_of
 from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig
 from pipeline.sources import default_cache, load_data
 from pipeline.task_settings import GANConfig
-from vqlso.data.image_set import ImageSet
-from vqlso.errors import DataError
+from pipeline.tasks.gan_watching import Looked, Watcher, compared_rows
+from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings
 from vqlso.generators.stylegan2.synthesis import Noise
 from vqlso.images import to_bytes
-from vqlso.metrics.frechet import FeatureNetwork, features, frechet_distance
-from vqlso.metrics.random_features import RandomFeatures
 from vqlso.progress import Progress
 from vqlso.randomness import stream
-from vqlso.training.adversarial import Observer, Snapshot, StyleGAN2Training, train_stylegan2
+from vqlso.training.adversarial import Observer, StyleGAN2Training, train_stylegan2
 from vqlso.training.augmentation import AdaptiveAugmentation
 from vqlso.training.fitting import Checkpointing
 
 GENERATOR = "generator.safetensors"
+DISCRIMINATOR = "discriminator.safetensors"
 SHOWN = 64
 PSI = 0.7
 SAVED_EVERY = 1000  # steps, a few minutes on one core
@@ -40,8 +35,8 @@ SAVED_EVERY = 1000  # steps, a few minutes on one core
 def train_gan(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> dict[str, Any]:
     """Train, or continue to, the generator of a run folder.
 
-    Writes `generator.safetensors`, and at each look `samples/KIMG.png`, the generator so far and a
-    journal line.
+    Writes `generator.safetensors` and `discriminator.safetensors`, and at each look
+    `samples/KIMG.png`, the generator so far and a journal line.
 
     Returns:
         The summary.
@@ -53,7 +48,8 @@ def train_gan(config: ExperimentConfig, folder: RunFolder, progress: Progress) -
     cache = Path(config.cache).expanduser() if config.cache else default_cache()
     data = load_data(config.data, cache / "images", progress)
     settings, training = gan_recipe(config.gan, data.images.shape[-1])
-    watcher = Watcher(folder, config.gan, _real(data, config.gan))
+    rows = compared_rows(data, config.gan.samples, config.gan.seed, "gan.samples")
+    watcher = Watcher(folder, data.images[rows], partial(_looked, config=config.gan))
     began = perf_counter()
     generator, report = train_stylegan2(
         data.images,
@@ -63,6 +59,7 @@ def train_gan(config: ExperimentConfig, folder: RunFolder, progress: Progress) -
         checkpointing=Checkpointing(folder.path / "networks" / "gan.state", SAVED_EVERY),
         progress=progress,
         observer=Observer(watcher.look, config.gan.look_kimg),
+        discriminator=folder.path / DISCRIMINATOR,
     )
     generator.save(folder.path / GENERATOR)
     looks = looks_of(folder)
@@ -103,52 +100,10 @@ def gan_recipe(config: GANConfig, resolution: int) -> tuple[StyleGAN2Settings, S
     return settings, training
 
 
-@dataclass(frozen=True)
-class Watcher:
-    """Looks at samples: a grid as a picture, and their distance from real images.
-
-    Attributes:
-        folder: of the run.
-        config: of the training.
-        real: (n, 3, H, W) uint8.
-        network: in whose features they are compared; untrained, so that any images will do.
-    """
-
-    folder: RunFolder
-    config: GANConfig
-    real: NDArray[np.uint8]
-    network: FeatureNetwork = field(default_factory=RandomFeatures)
-
-    def look(self, now: Snapshot) -> None:
-        """Write what the generator makes of the same latents as ever."""
-        began, generator = perf_counter(), now.generator
-        z = stream(self.config.seed, "looks").standard_normal(
-            (len(self.real), self.config.dimension)
-        )
-        samples = to_bytes(generator.decode(z, "z"))
-        with torch.inference_mode():
-            typical = to_bytes(generator.synthesize(generator.map(z[:SHOWN], PSI)))
-        grid = pictures.png(pictures.grid(typical, columns=8))
-        self.folder.write(sample_file(now.kimg), grid)
-        generator.save(self.folder.path / "networks" / "latest.safetensors")
-        facts = {
-            "kimg": now.kimg,
-            "frechet": frechet_distance(features(self.network, samples), self._real_features),
-            "frechet_network": self.network.name,
-            "measures": dict(now.measures),
-        }
-        self.folder.journal.append("look", facts, {"look": perf_counter() - began})
-
-    @cached_property
-    def _real_features(self) -> NDArray[np.float64]:
-        return features(self.network, self.real)
-
-
-def _real(data: ImageSet, config: GANConfig) -> NDArray[np.uint8]:
-    if len(data) < config.samples:
-        raise DataError(
-            f"'{data.name}' has {len(data)} images, fewer than the {config.samples} that samples "
-            f"are compared with: set gan.samples={len(data)} or less."
-        )
-    rows = stream(config.seed, "real images").permutation(len(data))[: config.samples]
-    return data.images[np.sort(rows)]
+def _looked(generator: StyleGAN2, config: GANConfig) -> Looked:
+    """Samples as they are, and the grid drawn a little towards their mean."""
+    z = stream(config.seed, "looks").standard_normal((config.samples, config.dimension))
+    samples = to_bytes(generator.decode(z, "z"))
+    with torch.inference_mode():
+        typical = to_bytes(generator.synthesize(generator.map(z[:SHOWN], PSI)))
+    return Looked(samples, typical)

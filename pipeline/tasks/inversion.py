@@ -78,7 +78,7 @@ def invert(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> d
             queries=problem.targets * evaluations(config),
             batch=config.batch * _points_at_a_time(solver, problem),
         ),
-        tolerance=config.invert.tolerance,
+        tolerance=inverted.tolerance,
         seed=config.seed,
         progress=progress,
     ).run()
@@ -94,7 +94,7 @@ class TargetLoop(Loop):
         problem: the targets, row r of the archive being scored by target r % targets.
         archive: the scored starts.
         solver, folder, budget, seed, progress: as `Loop`.
-        tolerance: of the criterion.
+        tolerance: of the criterion; None to go on until the budget is spent.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class TargetLoop(Loop):
         solver: Solver,
         folder: RunFolder,
         budget: Budget,
-        tolerance: float,
+        tolerance: float | None,
         seed: int,
         progress: Progress,
     ) -> None:
@@ -139,7 +139,10 @@ class TargetLoop(Loop):
         np.maximum.at(self._best, scores.ids[told] % len(self._best), scores.values[told])
 
     def exhausted(self) -> bool:
-        return super().exhausted() or bool((self._best >= -self._tolerance).all())
+        return super().exhausted() or self._all_reached()
+
+    def _all_reached(self) -> bool:
+        return self._tolerance is not None and bool((self._best >= -self._tolerance).all())
 
 
 def _points_at_a_time(solver: Solver, problem: TargetImage) -> int:
@@ -216,17 +219,18 @@ def _summary(
 ) -> dict[str, Any]:
     events = folder.journal.events("query")
     spent = sum(sum(event["time"]["seconds"].values()) for event in events)
-    reached = [each.criterion <= config.invert.tolerance for each in found]
+    tolerance = inverted.tolerance
+    reached = [None if tolerance is None else each.criterion <= tolerance for each in found]
     return {
         "targets": len(found),
-        "reached": sum(reached),
+        "reached": None if tolerance is None else sum(map(bool, reached)),
         "criterion_mean": float(np.mean([each.criterion for each in found])),
         "criterion_starts": float(np.mean([each.at_start for each in found])),
         "queries": sum(len(each.curve) for each in found),
         "gradients": events[-1].get("gradients", 0) if events else 0,
         "seconds": round(seconds + spent, 3),
         "criterion": inverted.problem.criterion.name,
-        "tolerance": config.invert.tolerance,
+        "tolerance": tolerance,
         "space": inverted.problem.space.name,
         "generator": {"version": inverted.problem.version, "origin": inverted.origin},
         "seed": config.seed,

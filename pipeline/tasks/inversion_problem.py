@@ -13,10 +13,12 @@ from torch import Tensor
 
 from pipeline.parts.generators import stored_generator
 from pipeline.settings import ExperimentConfig
-from pipeline.task_settings import InvertConfig
+from pipeline.shelf import PACKAGED
 from vqlso.contracts import Generator, LatentSpace
 from vqlso.errors import ConfigError, DataError
-from vqlso.objectives.criteria import Criterion, inspirational
+from vqlso.generators import load_discriminator
+from vqlso.generators.stylegan2.discriminator import StyleGAN2Discriminator
+from vqlso.objectives.criteria import WEIGHTS, Criterion, Realism, inspirational
 from vqlso.objectives.feature_networks import FeatureNetwork, RandomTaps
 from vqlso.objectives.vgg import VGG19Features
 from vqlso.spaces import CodeGrid
@@ -26,6 +28,7 @@ from vqlso.target_problem import TargetImage
 # Criteria resize targets to what they compare; no detail that one of them sees is lost before.
 SMALLEST_EDGE = 256
 UNTRAINED = "random"
+PACKAGED_DISCRIMINATOR = PACKAGED / "stylegan2-faces-discriminator.safetensors"
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,14 @@ class Inverted:
         names: of the targets, one each.
         problem: all of them behind the generator.
         origin: where the generator came from.
+        tolerance: a target is reached where the criterion is at most this; None where it has no
+            least value.
     """
 
     names: tuple[str, ...]
     problem: TargetImage
     origin: str
+    tolerance: float | None
 
 
 def inversion_problem(config: ExperimentConfig) -> Inverted:
@@ -49,16 +55,17 @@ def inversion_problem(config: ExperimentConfig) -> Inverted:
     Raises:
         ConfigError: settings that do not fit together.
         DataError: a target is missing or no picture.
-        CheckpointError: generator or feature network cannot be loaded.
+        CheckpointError: generator, discriminator or feature network cannot be loaded.
     """
     generator, origin = stored_generator(config)
-    criterion = _criterion(config.invert, generator.space)
+    criterion = _criterion(config, generator)
     if config.invert.target is None:
         names = tuple(f"sample {number + 1}" for number in range(config.invert.samples))
         wanted, _ = drawn_targets(generator, len(names), seed=config.seed)
     else:
         names, wanted = _read(Path(config.invert.target).expanduser(), generator)
-    return Inverted(names, TargetImage(generator, criterion, wanted), origin)
+    problem = TargetImage(generator, criterion, wanted)
+    return Inverted(names, problem, origin, _tolerance(config.invert.tolerance, criterion))
 
 
 def _read(path: Path, generator: Generator) -> tuple[tuple[str, ...], Tensor]:
@@ -84,12 +91,53 @@ def _pictures(folder: Path) -> Sequence[Path]:
     return pictures
 
 
-def _criterion(config: InvertConfig, space: LatentSpace) -> Criterion:
+def _criterion(config: ExperimentConfig, generator: Generator) -> Criterion:
+    chosen = config.invert
     return inspirational(
-        cast(Literal["l2", "l2+features", "features"], config.criterion),
-        features=_features(config.features),
-        norm_weight=_norm_weight(config.norm_weight, space),
+        cast(Literal["l2", "l2+features", "features"], chosen.criterion),
+        features=_features(chosen.features),
+        discriminator=_discriminator(config, generator),
+        realism_weight=chosen.realism,
+        norm_weight=_norm_weight(chosen.norm_weight, generator.space),
     )
+
+
+def _discriminator(config: ExperimentConfig, generator: Generator) -> StyleGAN2Discriminator | None:
+    """What the configured generator was trained against, if realism counts."""
+    chosen = config.invert
+    weight = WEIGHTS[chosen.criterion]["realism"] if chosen.realism is None else chosen.realism
+    packaged = config.generator.kind == "stylegan2" and config.generator.checkpoint is None
+    if not weight:
+        return None
+    if chosen.discriminator is None and not packaged:
+        if chosen.realism is None:
+            return None
+        raise ConfigError(
+            f"invert.realism={chosen.realism:g} needs the discriminator that the generator was "
+            "trained against: give invert.discriminator=FILE, such as discriminator.safetensors "
+            "of a run of train_stylegan2."
+        )
+    discriminator = load_discriminator(
+        Path(chosen.discriminator or PACKAGED_DISCRIMINATOR).expanduser()
+    )
+    if discriminator.image_shape != generator.image_shape:
+        raise ConfigError(
+            f"invert.discriminator={chosen.discriminator} judges images of "
+            f"{discriminator.image_shape[-1]} pixels, but the generator makes images of "
+            f"{generator.image_shape[-1]}: give the one that it was trained against."
+        )
+    return discriminator
+
+
+def _tolerance(given: float | None, criterion: Criterion) -> float | None:
+    if not any(isinstance(term, Realism) for term in criterion.terms):
+        return given or 0.0
+    if given is not None:
+        raise ConfigError(
+            f"invert.tolerance={given:g} is a distance from the target, but the criterion counts "
+            "realism too, which has no least value: add invert.realism=0, or leave it out."
+        )
+    return None
 
 
 def _norm_weight(given: float | None, space: LatentSpace) -> float:

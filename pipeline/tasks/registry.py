@@ -8,8 +8,12 @@ from typing import Any
 
 from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig
+from pipeline.tasks.editing import check_edit, edit
+from pipeline.tasks.evolution import check_evolution, evolve
 from pipeline.tasks.gan_training import train_gan
 from pipeline.tasks.inversion import check_inversion, invert
+from pipeline.tasks.pgan_training import check_pgan_training, train_progressive
+from pipeline.tasks.score_ascent import check_score_ascent, score_ascent
 from pipeline.tasks.search import check_search, search
 from vqlso.progress import Progress
 
@@ -34,5 +38,9 @@ class Task:
 TASKS: dict[str, Task] = {
     "search": Task(search, check_search),
     "invert": Task(invert, check_inversion),
+    "edit": Task(edit, check_edit),
     "train_gan": Task(train_gan),
+    "train_pgan": Task(train_progressive, check_pgan_training),
+    "score_ascent": Task(score_ascent, check_score_ascent),
+    "evolve": Task(evolve, check_evolution),
 }

@@ -11,7 +11,7 @@ from pipeline.report.gan_page import looks_of, sample_file
 from pipeline.run_folder import RunFolder
 from pipeline.tasks import gan_training
 from pipeline.terminal import INTERRUPTED
-from vqlso.generators import load_generator
+from vqlso.generators import load_discriminator, load_generator
 
 TINY = ("size=tiny", "threads=1", "data.size=16", "data.count=120", "gan.kimg=0.2")
 
@@ -68,6 +68,8 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
     assert vqlso("resume", out).exit_code == 0
     first, second = (load_generator(each / gan_training.GENERATOR) for each in (trained.path, out))
     assert first.version == second.version
+    judges = [load_discriminator(r / gan_training.DISCRIMINATOR) for r in (trained.path, out)]
+    assert judges[0].version == judges[1].version
     z = np.zeros((1, 8))
     assert torch.equal(first.decode(z, "w"), second.decode(z, "w"))
     assert [e["frechet"] for e in looks_of(trained)] == [

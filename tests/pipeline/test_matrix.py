@@ -30,6 +30,12 @@ from pipeline.settings import ExperimentConfig
 from vqlso.archive import Archive
 from vqlso.contracts import EncodingGenerator, Generator
 from vqlso.errors import ConfigError
+from vqlso.generators.diffusion.generator import DDIM
+from vqlso.generators.diffusion.network import DDIMNetwork
+from vqlso.generators.diffusion.settings import DDIMSettings, Sampling
+from vqlso.generators.pgan.generator import PGAN
+from vqlso.generators.pgan.network import PGANNetwork
+from vqlso.generators.pgan.settings import PGANSettings
 from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.generators.stylegan2.network import StyleGAN2Network
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings
@@ -68,10 +74,22 @@ def stylegan2() -> StyleGAN2:
     return StyleGAN2(StyleGAN2Network(StyleGAN2Settings(32, 4, 4, 0, 1, 64, 8)))
 
 
+def ddim() -> DDIM:
+    return DDIM(
+        DDIMNetwork(DDIMSettings(32, 8, (1, 1), 4)), Sampling(2, coarse_side=2), searched="coarse"
+    )
+
+
+def pgan() -> PGAN:
+    return PGAN(PGANNetwork(PGANSettings(3, (3,), (4, 4, 4, 4))), class_values="nearest")
+
+
 UNTRAINED: dict[str, Callable[[], Generator]] = {
     "vqvae": vqvae,
     "vae": vae,
+    "ddim": ddim,
     "stylegan2": stylegan2,
+    "pgan": pgan,
 }
 
 
@@ -106,7 +124,7 @@ def test_it_runs(combination: Combination, tmp_path: Path) -> None:
     config = configured(combination)
     torch.manual_seed(0)
     generator = UNTRAINED[combination.generator]()
-    if isinstance(generator, StyleGAN2):
+    if isinstance(generator, StyleGAN2 | PGAN):
         config.generator.checkpoint = str(tmp_path / "gan.safetensors")
         generator.save(Path(config.generator.checkpoint))
     check(config)

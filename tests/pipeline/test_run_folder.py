@@ -67,9 +67,34 @@ def test_a_generator_that_cannot_be_saved_is_named(
 def test_generators_are_kept_and_forgotten(folder: RunFolder) -> None:
     folder.keep_generator(Mosaic(2), 1)
     assert Mosaic.load(folder.generator_of(1)).turn == 2
-    folder.forget_generator_of(1)
-    folder.forget_generator_of(1)
-    assert not folder.generator_of(1).exists()
+    folder.keep_generator(Mosaic(3), 2)
+    for _ in range(2):
+        folder.forget_before(2)
+        assert not folder.generator_of(1).exists()
+        assert Mosaic.load(folder.generator_of(2)).turn == 3
+
+
+@pytest.mark.parametrize(
+    ("round_", "kept"),
+    [
+        (3, [0, 1, 2, 3]),
+        (4, [0, 2, 4]),
+        (7, [0, 2, 4, 6, 7]),
+        (8, [0, 4, 8]),
+        (70, [0, 32, 64, 70]),
+    ],
+)
+def test_of_a_long_run_rounds_are_thinned(
+    round_: int, kept: list[int], folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether all at once or after each round, which is how a killed run and another differ."""
+    monkeypatch.setattr("pipeline.run_folder.MOST_ROUNDS", 4)
+    for number in range(round_ + 1):
+        folder.write(f"rounds/{number:03d}/shift.npz", b"")
+        if round_ != 7:
+            folder.forget_before(number)
+    folder.forget_before(round_)
+    assert sorted(int(each.name) for each in (folder.path / "rounds").iterdir()) == kept
 
 
 def test_what_is_missing_is_named(folder: RunFolder) -> None:

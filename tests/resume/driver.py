@@ -20,6 +20,7 @@ from pipeline import experiment, shelf
 from pipeline.cli import app
 from pipeline.journal import Journal
 from vqlso.training import fitting
+from vqlso.training.fit_state import FitState, Kept
 
 SEPARATOR = "--"
 assert experiment  # the command line imports it late, each fork would again
@@ -63,14 +64,14 @@ def kill_at_event(kind: str, number: int) -> None:
 
 def kill_at_state(role: str, number: int) -> None:
     shelf.Checkpointing = partial(fitting.Checkpointing, every=1)  # type: ignore[misc,assignment]
-    save = fitting._State.save
+    save = FitState.save
 
-    def counted(self: fitting._State, path: Path, done: int) -> None:
-        save(self, path, done)
-        if path.stem == role and done == number:
+    def counted(self: FitState, path: Path, kept: Kept) -> None:
+        save(self, path, kept)
+        if path.stem == role and kept["done"] == number:
             killed()
 
-    fitting._State.save = counted  # type: ignore[method-assign]
+    FitState.save = counted  # type: ignore[method-assign]
 
 
 def main(arguments: list[str]) -> None:

@@ -1,8 +1,9 @@
-"""Any generator from its file, by the kind that the file's header names."""
+"""Any generator or discriminator from its file, by the kind that the file's header names."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +12,7 @@ from vqlso.errors import CheckpointError
 
 if TYPE_CHECKING:
     from vqlso.contracts import Generator
+    from vqlso.generators.stylegan2.discriminator import StyleGAN2Discriminator
 
 # By name, since a program that needs one of them should not import all.
 KINDS = {
@@ -21,6 +23,12 @@ KINDS = {
     "stylegan2": ("vqlso.generators.stylegan2.generator", "StyleGAN2"),
     "pgan": ("vqlso.generators.pgan.generator", "PGAN"),
     "ddim": ("vqlso.generators.diffusion.generator", "DDIM"),
+}
+DISCRIMINATORS = {
+    "stylegan2-discriminator": (
+        "vqlso.generators.stylegan2.discriminator",
+        "StyleGAN2Discriminator",
+    ),
 }
 
 
@@ -34,12 +42,30 @@ def load_generator(path: Path | str, **options: Any) -> Generator:
     Raises:
         CheckpointError: the file is missing, damaged, or holds no generator.
     """
+    loaded = _loader(path, KINDS, "generator").load(Path(path), **options)
+    return cast("Generator", loaded)
+
+
+def load_discriminator(path: Path | str) -> StyleGAN2Discriminator:
+    """The discriminator in a file that its own `save` or `vqlso run train_stylegan2` wrote.
+
+    Args:
+        path: the file.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or holds no discriminator.
+    """
+    loaded = _loader(path, DISCRIMINATORS, "discriminator").load(Path(path))
+    return cast("StyleGAN2Discriminator", loaded)
+
+
+def _loader(path: Path | str, kinds: Mapping[str, tuple[str, str]], what: str) -> Any:
+    """The class that reads the file."""
     kind = kind_of(Path(path))
-    if kind not in KINDS:
+    if kind not in kinds:
         raise CheckpointError(
-            f"{path} holds a network of kind '{kind}', which is no generator. "
-            f"Known: {', '.join(KINDS)}."
+            f"{path} holds a network of kind '{kind}', which is no {what}. "
+            f"Known: {', '.join(kinds)}."
         )
-    module, name = KINDS[kind]
-    generator = getattr(importlib.import_module(module), name)
-    return cast("Generator", generator.load(Path(path), **options))
+    module, name = kinds[kind]
+    return getattr(importlib.import_module(module), name)

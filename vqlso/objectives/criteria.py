@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vqlso.errors import ConfigError
+from vqlso.generators.stylegan2.discriminator import StyleGAN2Discriminator
 from vqlso.objectives.feature_networks import FeatureNetwork, resized
 
 # Under the root of a deviation: a map that is constant has no gradient there otherwise. It moves
@@ -134,10 +135,13 @@ class Realism:
 
     def __call__(self, images: Tensor, z: Tensor, wanted: Tensor) -> Tensor:  # noqa: ARG002
         """(n,), of any sign."""
-        # One image at a time: discriminators compare the images of a batch with each other
+        pixels = 2 * images - 1
+        if isinstance(self.discriminator, StyleGAN2Discriminator):
+            return -self.discriminator(pixels)
+        # One image at a time: other discriminators compare the images of a batch with each other
         # (Karras et al. 2018, section 3), and a score would depend on its neighbours.
-        pixels = torch.split(2 * images - 1, 1)
-        return -torch.cat([self.discriminator(image).view(1) for image in pixels])
+        each = [self.discriminator(image).view(1) for image in torch.split(pixels, 1)]
+        return -torch.cat(each)
 
 
 class Criterion:
@@ -197,6 +201,7 @@ def inspirational(
     *,
     features: FeatureNetwork,
     discriminator: Callable[[Tensor], Tensor] | None = None,
+    realism_weight: float | None = None,
     norm_weight: float = 1.0,
 ) -> Criterion:
     """A criterion with the weights of paper 001, table I.
@@ -205,6 +210,7 @@ def inspirational(
         kind: the table's column; the paper's features are VGG-19's.
         features: of the feature statistics.
         discriminator: of the realism; None leaves the term out.
+        realism_weight: of that term; None for the table's.
         norm_weight: of the latent norm, which the table does not tell; 0 for spaces whose
             samples do not have unit variance, such as w.
 
@@ -220,5 +226,6 @@ def inspirational(
         LatentNorm(norm_weight),
     ]
     if discriminator is not None:
-        terms.append(Realism(discriminator, weights["realism"]))
+        weight = weights["realism"] if realism_weight is None else realism_weight
+        terms.append(Realism(discriminator, weight))
     return Criterion(terms)

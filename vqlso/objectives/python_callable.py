@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vqlso.errors import ConfigError, ObjectiveError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class PythonObjective:
@@ -43,8 +47,15 @@ class PythonObjective:
         Raises:
             ObjectiveError: the function returned something other than n numbers.
         """
-        array = np.array(images.detach().cpu().numpy(), dtype=np.float32)
-        result = self._function(array)
+        return self.of_arrays(np.array(images.detach().cpu().numpy(), dtype=np.float32))
+
+    def of_arrays(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The same of an array, which the function may change.
+
+        Raises:
+            ObjectiveError: as a call.
+        """
+        result = self._function(images)
         try:
             scores = np.asarray(result, dtype=np.float64)
         except (TypeError, ValueError, RuntimeError) as error:
@@ -60,6 +71,25 @@ class PythonObjective:
         return scores
 
 
+def unimported_source_hash(target: str) -> str | None:
+    """Like `source_hash`, of the target's module alone, whose code is not run.
+
+    Raises:
+        ConfigError: there is no such module.
+    """
+    _make_current_directory_importable()
+    try:
+        found = importlib.util.find_spec(target.partition(":")[0])
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        raise ConfigError(
+            f"There is no module '{target.partition(':')[0]}' for the objective '{target}'. Start "
+            "from the directory that holds it, or install it."
+        )
+    return _hash({found.origin}) if found.origin and found.has_location else None
+
+
 def source_hash(target: str) -> str | None:
     """Sixteen hexadecimal digits of the file that defines a target; None where there is none.
 
@@ -70,10 +100,14 @@ def source_hash(target: str) -> str | None:
     module = sys.modules[target.partition(":")[0]]
     defining = sys.modules.get(getattr(function, "__module__", None) or "", module)
     files = {str(each.__file__) for each in (module, defining) if getattr(each, "__file__", None)}
+    return _hash(files) if files else None
+
+
+def _hash(files: Collection[str]) -> str:
     digest = hashlib.sha256()
     for file in sorted(files):
         digest.update(Path(file).read_bytes())
-    return digest.hexdigest()[:16] if files else None
+    return digest.hexdigest()[:16]
 
 
 def _imported(target: str) -> Callable[[NDArray[np.float32]], object]:

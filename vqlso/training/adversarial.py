@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from vqlso.errors import ConfigError, DataError
+from vqlso.generators.stylegan2.discriminator import StyleGAN2Discriminator
 from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings
 from vqlso.progress import SILENT, Progress
@@ -39,6 +41,7 @@ def train_stylegan2(
     checkpointing: Checkpointing | None = None,
     progress: Progress = SILENT,
     observer: Observer | None = None,
+    discriminator: Path | None = None,
 ) -> tuple[StyleGAN2, FitReport]:
     """A StyleGAN2 trained from nothing on (n, 3, H, W) uint8 images without labels.
 
@@ -54,6 +57,7 @@ def train_stylegan2(
         checkpointing: where to save and to continue from, if at all.
         progress: shows steps with an ETA.
         observer: watches.
+        discriminator: the file that the trained discriminator is written to, if any.
 
     Returns:
         The running mean of the generator, and the report; its measures are means over the last
@@ -90,6 +94,8 @@ def train_stylegan2(
             if observer and observer.is_due(step * batch, batch):
                 observer.look(_snapshot(state, batch))
             advance(1)
+    if discriminator:
+        StyleGAN2Discriminator(state.discriminator).save(discriminator)
     report = FitReport(
         seconds=perf_counter() - started,
         rows=(state.done - first) * batch,

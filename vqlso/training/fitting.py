@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import io
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
@@ -17,13 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vqlso.errors import CheckpointError, ConfigError, TrainingError
-from vqlso.files import write_whole
+from vqlso.errors import ConfigError, TrainingError
 from vqlso.hardware import fabric_precision
-from vqlso.portions import dividing
+from vqlso.portions import Portion, dividing
 from vqlso.progress import SILENT, Advance, Progress
 from vqlso.records import FitReport
 from vqlso.training.distributed import Team, current_team
+from vqlso.training.fit_state import FitState, Kept, saved_state
 from vqlso.training.weighting import Batches
 
 Decay = Literal["none", "cosine"]
@@ -32,6 +31,10 @@ Fetch = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 
 # The report averages over the last steps: one batch's loss says little.
 STEPS_REPORTED = 50
+# Where a fit without a file goes back to when its loss is no number: at most so many steps.
+STEPS_KEPT = 50
+# A loss that is no number at an eighth of the step size is no matter of the step size.
+MOST_HALVINGS = 3
 
 
 @runtime_checkable
@@ -102,6 +105,10 @@ def fit(
     Where torchrun started several processes (vqlso/training/distributed.py), each takes a portion
     of every batch, and the steps are those of one process but for rounding.
 
+    Where the loss or a weight leaves the finite numbers, the fit goes back to the last state from
+    which a finite loss was computed, and on with half the step size; it warns, and tells so in
+    its report. It gives up after `MOST_HALVINGS`.
+
     Args:
         network: put into training mode, left in evaluation mode.
         loss: (network, pixels (n, 3, H, W) in [-1, 1], rows) -> loss and measures, which are
@@ -116,14 +123,15 @@ def fit(
         description: the progress bar's label.
 
     Returns:
-        The report; its measures are means over the last steps.
+        The report; its measures are means over the last steps, and "halvings" of the step size
+        if there were any.
 
     Raises:
         CheckpointError: the saved state is damaged or belongs to another fit.
-        TrainingError: the loss became infinite or NaN, or another process failed.
+        TrainingError: the loss became infinite or NaN again and again, or another process failed.
     """
     started = perf_counter()
-    saved = _saved(checkpointing.path) if checkpointing else None
+    saved = saved_state(checkpointing.path) if checkpointing else None
     steps = _Steps(
         network,
         loss,
@@ -144,7 +152,8 @@ def fit(
     return FitReport(
         seconds=perf_counter() - started,
         rows=sum(map(len, batches)),
-        measures={name: float(np.mean(values)) for name, values in state.recent.items()},
+        measures={name: float(np.mean(values)) for name, values in state.recent.items()}
+        | ({"halvings": float(state.halvings)} if state.halvings else {}),
     )
 
 
@@ -179,13 +188,13 @@ class _Steps:
         """Run them without images and without anyone who watches."""
         self.run(team, None, lambda _steps: None)
 
-    def run(self, team: Team, fetch: Fetch | None, advance: Advance) -> _State:
+    def run(self, team: Team, fetch: Fetch | None, advance: Advance) -> FitState:
         """Train the network.
 
         Args:
             team: the processes that do it.
             fetch: None in a process that is sent its images.
-            advance: told the steps done.
+            advance: told the steps done; fewer than none where the fit goes back.
         """
         network, steps = self.network, len(self.batches)
         fabric = team.fabric(self.precision)
@@ -200,124 +209,119 @@ class _Steps:
             network.train()
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             module, wrapped = fabric.setup(network, optimiser)
-            state = _State(network, optimiser, self.seed, steps)
-            done = self._restored(state)
-            advance(done)
-            for step in range(done, steps):
+            state = FitState(network, optimiser, self.seed, steps)
+            step = self._restored(state)
+            good = state.kept(step)
+            advance(step)
+            while step < steps or not state.finite:
+                kept = state.kept(step) if step % self._period == 0 else None
+                batch = self._batch(step, module, team, fetch, fabric.device)
+                if batch is None or not torch.isfinite(batch.loss):
+                    before, step = step, self._gone_back(state, good, step, batch)
+                    advance(step - before)
+                    continue
+                if kept:
+                    good = kept
+                    self._save(state, good, team)
                 for group in optimiser.param_groups:
-                    group["lr"] = self.optimisation.step_size(step / steps)
-                rows = self.batches[step]
-                portion = team.portion(len(rows))
-                images = fetch(rows) if fetch else None
-                own = team.divided(images, (len(rows), *self.image_shape), fabric.device)
-                with dividing(portion):
-                    value, measures = self._loss(step)(module, _pixels(own), rows[portion.own])
-                self._require_finite(portion.mean(value.detach()), step)
+                    group["lr"] = self._step_size(state, step)
                 wrapped.zero_grad(set_to_none=True)
-                fabric.backward(value * portion.weight)
+                fabric.backward(batch.own)
                 wrapped.step()
                 if steps - step <= STEPS_REPORTED:
-                    for name, measure in measures.items():
-                        state.recent.setdefault(name, []).append(float(portion.mean(measure)))
-                self._save(state, step + 1, team)
+                    for name, measure in batch.measures.items():
+                        mean = float(batch.portion.mean(measure))
+                        state.recent.setdefault(name, []).append(mean)
+                step += 1
                 advance(1)
+            if steps % self._period == 0:
+                self._save(state, state.kept(steps), team)
             team.require_agreement(network)
         network.eval()
         return state
 
+    def _batch(
+        self,
+        step: int,
+        module: nn.Module,
+        team: Team,
+        fetch: Fetch | None,
+        device: torch.device,
+    ) -> _Batch | None:
+        """A step's loss; None behind the last step."""
+        if step == len(self.batches):
+            return None
+        rows = self.batches[step]
+        portion = team.portion(len(rows))
+        images = fetch(rows) if fetch else None
+        own = team.divided(images, (len(rows), *self.image_shape), device)
+        with dividing(portion):
+            value, measures = self._loss(step)(module, _pixels(own), rows[portion.own])
+        return _Batch(portion, portion.mean(value.detach()), value * portion.weight, measures)
+
+    def _gone_back(self, state: FitState, good: Kept, step: int, batch: _Batch | None) -> int:
+        """Take over the last good state with half the step size; returns its step.
+
+        Raises:
+            TrainingError: that was done too often already.
+        """
+        halvings = state.halvings + 1
+        was = f"its loss was {batch.loss.item()}" if batch else "its weights were no numbers"
+        where = f"{was} at step {min(step + 1, len(self.batches))} of {len(self.batches)}"
+        if halvings > MOST_HALVINGS:
+            raise TrainingError(
+                f"{self.description.capitalize()} diverged: {where}, though its step size was "
+                f"halved {MOST_HALVINGS} times. Lower the learning rate."
+            )
+        back = state.go_back_to(good)
+        state.halvings = halvings
+        warnings.warn(
+            f"{self.description.capitalize()} diverged: {where}. It goes on from step {back} with "
+            "half the step size.",
+            stacklevel=4,
+        )
+        return back
+
+    def _step_size(self, state: FitState, step: int) -> float:
+        return float(self.optimisation.step_size(step / len(self.batches)) / 2**state.halvings)
+
     def _loss(self, step: int) -> Loss:
         return self.loss.at(step) if isinstance(self.loss, ScheduledLoss) else self.loss
 
-    def _restored(self, state: _State) -> int:
+    def _restored(self, state: FitState) -> int:
         if self.checkpointing is None or self.saved is None:
             return 0
-        return state.restore(self.saved, self.checkpointing.path)
+        return state.go_on_from(self.saved, self.checkpointing.path)
 
-    def _require_finite(self, value: Tensor, step: int) -> None:
-        if not torch.isfinite(value):
-            raise TrainingError(
-                f"{self.description.capitalize()} diverged: its loss was {value.item()} at step "
-                f"{step + 1} of {len(self.batches)}. Lower the learning rate."
-            )
+    @property
+    def _period(self) -> int:
+        """Steps between two states to go back to.
 
-    def _save(self, state: _State, done: int, team: Team) -> None:
-        if self.checkpointing and team.leads and done % self.checkpointing.every == 0:
-            state.save(self.checkpointing.path, done)
+        Where states are saved it is these, so that an interrupted fit goes back to the same ones.
+        """
+        return self.checkpointing.every if self.checkpointing else STEPS_KEPT
+
+    def _save(self, state: FitState, kept: Kept, team: Team) -> None:
+        if self.checkpointing and team.leads and kept["done"]:
+            state.save(self.checkpointing.path, kept)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What came out of one step's forward pass.
+
+    Attributes:
+        portion: of this process.
+        loss: of the whole batch.
+        own: this process's share of it, that gradients flow from.
+        measures: over this process's rows.
+    """
+
+    portion: Portion
+    loss: Tensor
+    own: Tensor
+    measures: Mapping[str, Tensor]
 
 
 def _pixels(images: Tensor) -> Tensor:
     return images.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
-
-
-@dataclass
-class _State:
-    """Everything that decides how a fit goes on.
-
-    Attributes:
-        network: being fitted, already on its device.
-        optimiser: of its parameters.
-        seed: of the fit.
-        steps: of the whole fit; with the seed it tells one fit from another.
-        recent: the measures of the last steps, by name.
-    """
-
-    network: nn.Module
-    optimiser: torch.optim.Optimizer
-    seed: int
-    steps: int
-    recent: dict[str, list[float]] = field(default_factory=dict)
-
-    def save(self, path: Path, done: int) -> None:
-        """Write the state after `done` steps; it replaces the older one as a whole."""
-        state = {
-            "fit": (self.seed, self.steps),
-            "done": done,
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "random": torch.get_rng_state(),
-            "random on its GPU": torch.cuda.get_rng_state(self._device) if self._on_gpu else None,
-            "recent": self.recent,
-        }
-        # By way of memory, because torch reports a full disk as an error of its own kind.
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        write_whole(path, buffer.getvalue())
-
-    def restore(self, state: Any, path: Path) -> int:
-        """Take over what `save` wrote to the path, and tell how many steps it had done."""
-        with _continuing(path):
-            if state["fit"] != (self.seed, self.steps):
-                raise ValueError("it was saved with another seed or number of steps")
-            self.network.load_state_dict(state["network"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            torch.set_rng_state(state["random"])
-            if self._on_gpu and state["random on its GPU"] is not None:
-                torch.cuda.set_rng_state(state["random on its GPU"], self._device)
-            self.recent = state["recent"]
-            return int(state["done"])
-
-    @property
-    def _device(self) -> torch.device:
-        return next(self.network.parameters()).device
-
-    @property
-    def _on_gpu(self) -> bool:
-        return self._device.type == "cuda"
-
-
-def _saved(path: Path) -> Any:
-    """What `_State.save` wrote; None if nothing was."""
-    with _continuing(path):
-        return torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else None
-
-
-@contextmanager
-def _continuing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # a damaged pickle can raise nearly anything
-        reason = (str(error).splitlines() or [""])[0]
-        raise CheckpointError(
-            f"The interrupted training at {path} cannot be continued "
-            f"({type(error).__name__}: {reason}). Delete the file to train from the beginning."
-        ) from error

@@ -6,7 +6,6 @@ Unlike there, batches are of one size, and the optimisers are not reset when a r
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -55,7 +54,7 @@ def train_pgan(
         seed: of the first weights and of every step.
         checkpointing: where to save and to continue from, if at all.
         progress: shows steps with an ETA.
-        observer: watches; its snapshots are of the finest resolution, trained or not.
+        observer: watches; its snapshots end at the finest resolution that is faded in whole.
 
     Returns:
         The running mean of the generator, and the report; its measures are means over the last
@@ -90,7 +89,7 @@ def train_pgan(
             if checkpointing and state.done % checkpointing.every == 0:
                 state.save(checkpointing.path, identity)
             if observer and observer.is_due(step * batch, batch):
-                observer.look(_snapshot(state, batch))
+                observer.look(_snapshot(state, training))
             advance(1)
     report = FitReport(
         seconds=perf_counter() - started,
@@ -100,10 +99,13 @@ def train_pgan(
     return PGAN(state.average), report
 
 
-def _snapshot(state: PGANState, batch: int) -> Snapshot[PGAN]:
+def _snapshot(state: PGANState, training: PGANTraining) -> Snapshot[PGAN]:
+    level, alpha = training.phase(state.done - 1)
+    # What is still being faded in draws noise by itself.
+    reached = level if alpha == 1 else level - 1
     return Snapshot(
-        kimg=state.done * batch / 1000,
-        generator=PGAN(copy.deepcopy(state.average)),
+        kimg=state.done * training.batch_size / 1000,
+        generator=PGAN(state.average.up_to(reached)),
         measures=state.means(),
     )
 

@@ -14,6 +14,7 @@ from solvers.directions import (
     DirectionSearch,
     EnjoyEditing,
     FindsDirection,
+    LinearFit,
     MeanDifference,
     SvmNormal,
     find_direction,
@@ -42,6 +43,7 @@ MAKERS: dict[str, tuple[Make, int]] = {
         1,
     ),
     "svm": (lambda p, seed: DirectionFromSamples(p, SvmNormal(0.1), seed=seed), 1),
+    "fit": (lambda p, seed: DirectionFromSamples(p, LinearFit(), seed=seed), 1),
     "means": (lambda p, seed: DirectionFromSamples(p, MeanDifference(), seed=seed), 1),
 }
 EACH = pytest.mark.parametrize("name", list(MAKERS))
@@ -267,6 +269,20 @@ def test_the_plane_parts_what_it_was_not_fitted_to() -> None:
     assert 0.35 < chance < 0.65
     with pytest.raises(SolverError, match="share"):
         SvmNormal(0.6)
+
+
+def test_a_fit_leaves_out_what_only_goes_with_the_attribute() -> None:
+    rng = np.random.default_rng(0)
+    cause = rng.standard_normal(3000)
+    companion = 0.9 * cause + 0.3 * rng.standard_normal(3000)
+    latents = np.stack([cause, companion, rng.standard_normal(3000)], axis=1)
+    levels = 1 / (1 + np.exp(-cause))
+    slopes = LinearFit(1e-3)(latents, levels, 0)
+    assert abs(slopes[1]) < 0.1 * slopes[0]
+    means = MeanDifference()(latents, levels, 0)
+    assert means[1] > 0.7 * means[0]
+    with pytest.raises(SolverError, match="penalty"):
+        LinearFit(0)
 
 
 def test_gradients_need_a_differentiable_objective_and_searches_do_not() -> None:

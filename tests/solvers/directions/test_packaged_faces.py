@@ -23,13 +23,13 @@ WEIGHTS = Path(vqlso.__file__).parent / "weights"
 
 
 def packaged(role: str) -> Path:
-    (path,) = WEIGHTS.glob(f"{role}*.safetensors")
+    (path,) = WEIGHTS.glob(f"{role}.safetensors")
     return path
 
 
 def smiling(space: str, longest: float) -> tuple[Direction, FaceAttributes]:
     generator = StyleGAN2.load(packaged("stylegan2-faces"), truncation_psi=0.7)
-    attributes = FaceAttributes.load(packaged("face-attributes"))
+    attributes = FaceAttributes.load(packaged("face-attributes-*"))
     smile = attributes.attribute("smile")
     return Direction(generator, smile, space, longest=longest, anchors=2), attributes
 
@@ -58,7 +58,7 @@ def test_a_strip_goes_from_less_to_more_and_keeps_who_it_is() -> None:
         "w",
         attributes,
         attributes.index("smile"),
-        ProceduralIdentity.load(packaged("face-identity")),
+        ProceduralIdentity.load(packaged("face-identity-*")),
         originals=20,
         strengths=3,
     )

@@ -159,6 +159,13 @@ def test_the_scaling_ends_within_one_per_cent(middle: float, steepness: float, w
     assert scaling.evaluations <= 30
 
 
+def test_a_smooth_count_needs_few_evaluations() -> None:
+    for steepness in (0.3, 1.0, 4.0):
+        found = scaled(lambda f, s=steepness: int(10_000 / (1 + (f / 3.7) ** s)), 5416)
+        assert found.reached
+        assert found.evaluations <= 7
+
+
 @pytest.mark.parametrize("count", [lambda _: 10_000, lambda _: 3, lambda f: 9000 if f < 2 else 10])
 def test_a_scaling_that_cannot_succeed_says_so(count: Callable[[float], int]) -> None:
     scaling = scaled(count, 5000)

@@ -116,6 +116,7 @@ def test_classes_are_drawn_one_hot_and_every_one_of_them() -> None:
         ("simplex", (1.5, -0.5, 0), False),
         ("simplex", (0.5, 0.2, 0.2), False),
         ("free", (7, -1, 0.2), True),
+        ("nearest", (7, -1, 0.2), True),
     ],
 )
 def test_class_parts_are_held_to_what_the_space_allows(
@@ -133,7 +134,7 @@ def test_class_parts_are_held_to_what_the_space_allows(
 @settings(max_examples=30, deadline=None)
 @given(arrays(np.float64, (2, 9), elements=st.floats(-5, 5)))
 def test_the_nearest_latent_is_allowed_and_keeps_z(z: np.ndarray) -> None:
-    for values in ("one-hot", "simplex", "free"):
+    for values in ("one-hot", "simplex", "free", "nearest"):
         near = space(values).nearest(z)
         space(values).validate(near)
         np.testing.assert_array_equal(near[:, :4], z[:, :4])
@@ -151,6 +152,54 @@ def test_the_simplex_is_reached_where_it_is_nearest() -> None:
     )
     z = np.concatenate([np.zeros(4), [1, 0], part])[None]
     np.testing.assert_allclose(space("simplex").nearest(z)[0, 6:], best.x, atol=1e-6)
+
+
+def test_the_nearest_class_is_what_is_decoded() -> None:
+    made = network()
+    nearest, strict = PGAN(made, class_values="nearest"), PGAN(made)
+    z = np.random.default_rng(3).standard_normal((6, 9))
+    assert torch.equal(nearest.decode(z), strict.decode(space().nearest(z)))
+    assert not torch.equal(nearest.decode(z), PGAN(made, class_values="free").decode(z))
+
+
+def test_gradients_pass_by_the_choice_of_the_nearest_class() -> None:
+    pgan = PGAN(network(), class_values="nearest")
+    z = torch.tensor(np.random.default_rng(3).standard_normal((2, 9)), requires_grad=True)
+    pgan.decode_tensor(z, NAME).square().sum().backward()
+    rounded = torch.tensor(space().nearest(z.detach().numpy()), requires_grad=True)
+    PGAN(pgan.network).decode_tensor(rounded, NAME).square().sum().backward()
+    torch.testing.assert_close(z.grad, rounded.grad)
+
+
+def test_images_are_made_in_chunks_within_the_memory_bound() -> None:
+    # The largest layer has 5 channels of 16 x 16; four of its size are held, of 4 bytes each.
+    settings = PGANSettings(4, (), (6, 5, 4))
+    bound = 4 * 4 * 5 * 16**2
+    pgan = PGAN(network(tiny=settings), memory_mib=1)
+    assert pgan.chunk == 2**20 // bound
+    z = np.random.default_rng(0).standard_normal((7, 4))
+    whole = pgan.decode(z)
+    pgan.chunk = 3
+    torch.testing.assert_close(pgan.decode(z), whole)
+    assert PGAN(network(tiny=settings), memory_mib=0).chunk == 1
+
+
+def test_reduced_precision_is_close() -> None:
+    z = np.random.default_rng(0).standard_normal((4, 4))
+    made = network(tiny=PGANSettings(4, (), (16, 16)))
+    reduced = PGAN(made, mixed_precision=True).decode(z)
+    torch.testing.assert_close(reduced, PGAN(made).decode(z), atol=0.05, rtol=0)
+
+
+def test_a_network_cut_at_a_level_makes_what_the_whole_one_made_there() -> None:
+    made, z = network(), latents()
+    cut = made.up_to(1)
+    assert cut.settings.resolution == 8
+    torch.testing.assert_close(cut(z), made(z, level=1))
+    assert made.settings.resolution == 16
+    with torch.no_grad():
+        cut.conv.weight.zero_()
+    assert float(made.conv.weight.abs().max()) > 0
 
 
 def test_a_held_class_is_searched_by_z_alone() -> None:

@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from vqlso.errors import CheckpointError
+from vqlso.generators import load_generator
+from vqlso.generators.import_gan import import_gan
 from vqlso.generators.pgan.zoo import load_zoo
 
 CHANNELS = (5, 4, 3)
@@ -131,6 +133,36 @@ def test_a_whole_checkpoint_tells_its_classes(
     np.testing.assert_array_equal(pgan.decode(z[2:, :4]), pgan.decode(z[2:], "z x class"))
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_import_gan_reads_the_same_without_pytorch_loading_it(
+    zipped: bool, zoo_options: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = {"config": zoo_options, "netG": zoo_weights(1), "avgG": zoo_weights(0), "netD": {}}
+    torch.save(content, tmp_path / "full.pth", _use_new_zipfile_serialization=zipped)
+    monkeypatch.delitem(sys.modules, "models.utils.config")
+    expected = load_zoo(tmp_path / "full.pth")
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("torch.load was called"))
+    found = import_gan(tmp_path / "full.pth", tmp_path / "g.safetensors")
+    assert (found.kind, found.notes) == ("pgan", ())
+    imported = load_generator(tmp_path / "g.safetensors")
+    assert imported.version == expected.version
+    z = latents(2)
+    assert torch.equal(imported.decode(z, "z x class"), expected.decode(z, "z x class"))
+
+
+def test_import_gan_says_that_classes_may_be_missing(tmp_path: Path) -> None:
+    torch.save(zoo_weights(), tmp_path / "g.pth")
+    found = import_gan(tmp_path / "g.pth", tmp_path / "without.safetensors")
+    assert "--classes" in found.notes[0]
+    found = import_gan(tmp_path / "g.pth", tmp_path / "with.safetensors", (5,))
+    assert found.settings["classes"] == (5,)
+    half = {name: value.half() for name, value in zoo_weights().items()}
+    torch.save(half, tmp_path / "half.pth")
+    with pytest.raises(CheckpointError, match="half precision"):
+        import_gan(tmp_path / "half.pth", tmp_path / "half.safetensors")
+    assert not (tmp_path / "half.safetensors").exists()
+
+
 def test_classes_may_be_given_where_the_file_has_none(tmp_path: Path) -> None:
     torch.save({"netG": zoo_weights()}, tmp_path / "g.pth")
     pgan = load_zoo(tmp_path / "g.pth", classes=(5,))
@@ -186,6 +218,9 @@ def test_other_files_are_refused_by_name(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "odd.pth")
     with pytest.raises(CheckpointError, match=r"odd\.pth"):
         load_zoo(tmp_path / "odd.pth")
+    with pytest.raises(CheckpointError, match=r"odd\.pth"):
+        import_gan(tmp_path / "odd.pth", tmp_path / "g.safetensors")
+    assert not (tmp_path / "g.safetensors").exists()
 
 
 def test_missing_and_damaged_files_are_refused(tmp_path: Path) -> None:

@@ -185,6 +185,17 @@ def test_spaces_agree_with_each_other() -> None:
     assert torch.equal(generator.map(z, 0.3, cutoff=2)[:, 2:], ws[:, 2:])
 
 
+@BOTH
+def test_reduced_precision_is_close(settings: StyleGAN3Settings) -> None:
+    z = np.random.default_rng(0).standard_normal((2, 5))
+    network = random_network(settings)
+    exact = StyleGAN3(network).decode(z, "z")
+    reduced = StyleGAN3(network, mixed_precision=True).decode(z, "z")
+    assert reduced.dtype == torch.float32
+    torch.testing.assert_close(reduced, exact, atol=0.05, rtol=0)
+    assert exact.std() > 0.05
+
+
 def test_gradients_reach_the_latents() -> None:
     generator = StyleGAN3(random_network(TINY))
     ws = torch.zeros(1, *generator.spaces["w+"].shape, requires_grad=True)

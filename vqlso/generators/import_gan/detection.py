@@ -18,11 +18,12 @@ from vqlso.generators.import_gan.tensorflow import is_tensorflow, read_tensorflo
 from vqlso.generators.import_gan.torch_storage import is_legacy, read_archive, read_legacy
 from vqlso.generators.import_gan.vocabulary import checkpoint_vocabulary, network_vocabulary
 from vqlso.generators.import_gan.zip_archive import ZipArchive
+from vqlso.generators.import_gan.zoo import is_zoo, read_zoo
 
 SUPPORTED = (
     "Supported are NVIDIA's network pickles of StyleGAN2-ADA and StyleGAN3 (with G_ema), its "
-    "TensorFlow pickles of StyleGAN2 (version 4 or later), and rosinality's StyleGAN2 .pt files "
-    "(with g_ema), all with float32 weights."
+    "TensorFlow pickles of StyleGAN2 (version 4 or later), rosinality's StyleGAN2 .pt files (with "
+    "g_ema), and pytorch_GAN_zoo's PGANs (with avgG or netG), all with float32 weights."
 )
 # Text and copied weights may take this much beside the file.
 SLACK = 2**20
@@ -42,11 +43,12 @@ SIGNATURES = {
 }
 
 
-def read_gan(path: Path) -> FoundGenerator:
+def read_gan(path: Path, classes: tuple[int, ...] | None = None) -> FoundGenerator:
     """The generator of a stranger's checkpoint; nothing in the file is executed.
 
     Args:
         path: a file of any supported kind.
+        classes: how many classes each group of a PGAN has; None takes them from the file.
 
     Raises:
         CheckpointError: no such file, or one that is damaged, hostile or of another kind; the
@@ -61,14 +63,14 @@ def read_gan(path: Path) -> FoundGenerator:
         with path.open("rb") as file:
             # The arrays that are returned are copies, so that nothing outlives the mapping.
             source = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        return _found(path, source)
+        return _found(path, source, classes)
     except RefusedError as error:
         raise CheckpointError(f"{path} cannot be imported: {error}. {SUPPORTED}") from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error}).") from error
 
 
-def _found(path: Path, source: memoryview) -> FoundGenerator:
+def _found(path: Path, source: memoryview, classes: tuple[int, ...] | None) -> FoundGenerator:
     head = bytes(source[:HEAD])
     budget = Budget(memory=2 * len(source) + SLACK)
     largest = len(source) + SLACK
@@ -78,9 +80,11 @@ def _found(path: Path, source: memoryview) -> FoundGenerator:
             raise RefusedError("a zip archive, and none that torch.save wrote")
         if "constants.pkl" in archive:
             raise RefusedError("a TorchScript program, which can only be run")
-        return _checkpoint(read_archive(archive, budget, checkpoint_vocabulary(budget)), largest)
+        value = read_archive(archive, budget, checkpoint_vocabulary(budget))
+        return _checkpoint(value, largest, path, classes)
     if is_legacy(source):
-        return _checkpoint(read_legacy(source, budget, checkpoint_vocabulary(budget)), largest)
+        value = read_legacy(source, budget, checkpoint_vocabulary(budget))
+        return _checkpoint(value, largest, path, classes)
     if head[:1] == b"\x80":
         value, _ = load(source, 0, budget, network_vocabulary(budget))
         return _networks(value, largest)
@@ -100,11 +104,15 @@ def _networks(value: object, largest: int) -> FoundGenerator:
     raise RefusedError(_without_generator(value, "D", "G_ema"))
 
 
-def _checkpoint(value: object, largest: int) -> FoundGenerator:
+def _checkpoint(
+    value: object, largest: int, path: Path, classes: tuple[int, ...] | None
+) -> FoundGenerator:
     if not isinstance(value, dict):
         raise RefusedError("a checkpoint of torch.save that is no dictionary")
     if isinstance(value.get("g_ema"), dict):
         return read_rosinality(value, largest)
+    if is_zoo(value):
+        return read_zoo(value, largest, path, classes)
     raise RefusedError(_without_generator(value, "d", "g_ema"))
 
 

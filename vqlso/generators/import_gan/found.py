@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vqlso.generators.import_gan.refusal import RefusedError, shown
 from vqlso.generators.import_gan.torch_storage import StoredTensor
 
-Kind = Literal["stylegan2", "stylegan3-t", "stylegan3-r"]
+Kind = Literal["stylegan2", "stylegan3-t", "stylegan3-r", "pgan"]
 State = dict[str, NDArray[np.float32]]
 
 HALF_PRECISION = ("float16", "bfloat16")
@@ -26,7 +26,8 @@ class FoundGenerator:
     Attributes:
         kind: the architecture.
         settings: JSON values that rebuild it, all inferred from the weights where they show.
-        state: weights and buffers, float32, under the names of NVIDIA's `G_ema`.
+        state: weights and buffers, float32, under the names of NVIDIA's `G_ema`, or of a PGAN under
+            this project's.
         notes: what a user should know, a sentence each.
     """
 

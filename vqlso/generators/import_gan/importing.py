@@ -13,7 +13,9 @@ from vqlso.generators.import_gan.detection import read_gan
 from vqlso.generators.import_gan.found import FoundGenerator
 
 
-def import_gan(source: Path, destination: Path) -> FoundGenerator:
+def import_gan(
+    source: Path, destination: Path, classes: tuple[int, ...] | None = None
+) -> FoundGenerator:
     """Write the generator of a stranger's checkpoint as safetensors with a JSON header.
 
     The header holds `kind` and `settings`, as `vqlso.checkpoints.save_checkpoint` writes them.
@@ -21,6 +23,7 @@ def import_gan(source: Path, destination: Path) -> FoundGenerator:
     Args:
         source: a file of any kind that `read_gan` supports.
         destination: conventionally `*.safetensors`; overwritten unless it is the source.
+        classes: as in `read_gan`.
 
     Returns:
         What was found and written.
@@ -33,7 +36,7 @@ def import_gan(source: Path, destination: Path) -> FoundGenerator:
         raise CheckpointError(
             f"{destination} is the file to import. Give another file to write to."
         )
-    found = read_gan(source)
+    found = read_gan(source, classes)
     header = {"kind": found.kind, "settings": json.dumps(dict(found.settings))}
     try:
         write_whole(destination, save(dict(found.state), header))

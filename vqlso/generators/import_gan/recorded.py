@@ -9,6 +9,7 @@ from vqlso.generators.import_gan.restricted_pickle import Name, Reduction
 
 NETWORK_CLASS = Name("dnnlib.tflib.network", "Network")
 NAMESPACE_CLASS = Name("argparse", "Namespace")
+ZOO_OPTIONS_CLASS = Name("models.utils.config", "BaseConfig")
 
 MOST_ENTRIES = 1024
 

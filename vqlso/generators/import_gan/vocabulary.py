@@ -7,6 +7,7 @@ from vqlso.generators.import_gan.numpy_arrays import array_vocabulary
 from vqlso.generators.import_gan.recorded import (
     NAMESPACE_CLASS,
     NETWORK_CLASS,
+    ZOO_OPTIONS_CLASS,
     module,
     recording,
 )
@@ -36,6 +37,7 @@ def checkpoint_vocabulary(budget: Budget) -> dict[Name, Reduction | None]:
         **dict(array_vocabulary()),
         Name("_codecs", "encode"): lambda arguments: _encoded(arguments, budget),
         NAMESPACE_CLASS: recording(NAMESPACE_CLASS),
+        ZOO_OPTIONS_CLASS: recording(ZOO_OPTIONS_CLASS),
     }
 
 

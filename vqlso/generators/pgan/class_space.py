@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
 
 from vqlso.errors import ConfigError, LatentSpaceError
 from vqlso.spaces import RealVectors
@@ -15,7 +18,7 @@ NAME = "z x class"
 # Beyond rounding, what sums to 1 and what is no less than 0.
 TOLERANCE = 1e-6
 
-ClassValues = Literal["one-hot", "simplex", "free"]
+ClassValues = Literal["one-hot", "simplex", "free", "nearest"]
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,9 @@ class ClassConditional(RealVectors):
 
     Attributes:
         classes: how many classes each group has.
-        values: what the class part may be: "one-hot", a mixture of classes on the "simplex", or
-            "free", any real numbers, as the paper searches.
+        values: what the class part may be: "one-hot", a mixture of classes on the "simplex",
+            "free", any real numbers, as the paper searches, or "nearest", any real numbers, of
+            which the nearest one-hot vector is decoded: always a class that was trained.
 
     Raises:
         ConfigError: an unknown choice of values.
@@ -78,6 +82,19 @@ class ClassConditional(RealVectors):
         parts = [_nearest(part, self.values) for part in self._parts(z)]
         return np.concatenate([z[:, : self.z_dim], *parts], axis=1)
 
+    def given(self, z: Tensor) -> Tensor:
+        """(n, d) latents -> (n, d), what the network is given for them.
+
+        Where the nearest class is decoded, gradients pass as if nothing had been rounded: the
+        straight-through estimator of Bengio et al. 2013, "Estimating or propagating gradients".
+        """
+        if self.values != "nearest":
+            return z
+        parts = torch.split(z[:, self.z_dim :], list(self.classes), dim=1)
+        one_hot = [F.one_hot(part.argmax(1), part.shape[1]).to(z) for part in parts]
+        rounded = torch.cat([z[:, : self.z_dim], *one_hot], dim=1)
+        return rounded.detach() + z - z.detach()
+
     def joined(
         self, z: NDArray[np.floating[Any]], chosen: NDArray[np.integer[Any]]
     ) -> NDArray[np.float64]:
@@ -94,7 +111,7 @@ class ClassConditional(RealVectors):
         return np.split(z, bounds, axis=1)[1:]
 
     def _allows(self, part: NDArray[np.float64]) -> bool:
-        if self.values == "free":
+        if self.values in ("free", "nearest"):
             return True
         summed = bool((np.abs(part.sum(1) - 1) <= TOLERANCE).all())
         if self.values == "simplex":
@@ -112,7 +129,7 @@ def _nearest(part: NDArray[np.float64], values: ClassValues) -> NDArray[np.float
     if values == "one-hot":
         nearest: NDArray[np.float64] = np.eye(part.shape[1])[part.argmax(1)]
         return nearest
-    return part if values == "free" else _on_simplex(part)
+    return _on_simplex(part) if values == "simplex" else part
 
 
 def _on_simplex(part: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -20,6 +20,8 @@ from vqlso.generators.network_generators import weights_version
 from vqlso.generators.pgan.class_space import NAME, ClassConditional, ClassValues
 from vqlso.generators.pgan.network import PGANNetwork
 from vqlso.generators.pgan.settings import PGANSettings
+from vqlso.generators.style_based import BYTES, IMAGES_HELD, MIB
+from vqlso.hardware import bfloat16_pays
 from vqlso.spaces import RealVectors
 
 KIND = "pgan"
@@ -38,7 +40,12 @@ class PGAN:
         class_values: what the class part of "z x class" may be, see `ClassConditional`.
         searched: the space that is searched unless another is named; None for "z" where there is
             one.
-        batch_size: images per forward pass.
+        memory_mib: bound on the memory that `decode` takes for activations, in MiB.
+        mixed_precision: convolutions in bf16 where the hardware has it.
+
+    Attributes:
+        space: the searched one.
+        chunk: images that `decode` makes at once.
 
     Raises:
         ConfigError: a held class that the network does not have.
@@ -52,12 +59,16 @@ class PGAN:
         held: Sequence[int] | None = None,
         class_values: ClassValues = "one-hot",
         searched: str | None = None,
-        batch_size: int = 64,
+        memory_mib: int = 256,
+        mixed_precision: bool = False,
     ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.settings = network.settings
-        self.batch_size = batch_size
+        self.dtype = torch.bfloat16 if mixed_precision and bfloat16_pays() else torch.float32
+        self.chunk = max(
+            1, memory_mib * MIB // (IMAGES_HELD * BYTES * _largest_layer(self.settings))
+        )
         self.held = None if held is None else tuple(held)
         self._class_part = self._held_part()
         self._spaces = self._make_spaces(class_values)
@@ -80,7 +91,7 @@ class PGAN:
         return weights_version(asdict(self.settings), self.network)
 
     def decode(self, z: NDArray[np.floating[Any]], space: str | None = None) -> Tensor:
-        """(n, d) latents -> (n, 3, H, W) float32 in [0, 1].
+        """(n, d) latents -> (n, 3, H, W) float32 in [0, 1], in chunks.
 
         Args:
             z: latents.
@@ -94,8 +105,7 @@ class PGAN:
         latents = torch.from_numpy(self._require(space).validate(z)).float()
         with torch.inference_mode():
             images = [
-                self.decode_tensor(chunk, space).cpu()
-                for chunk in torch.split(latents, self.batch_size)
+                self.decode_tensor(chunk, space).cpu() for chunk in torch.split(latents, self.chunk)
             ]
         # Outside the inference mode, so that the images may enter a graph.
         return torch.cat(images)
@@ -115,9 +125,11 @@ class PGAN:
                 f"{tuple(z.shape)}."
             )
         latent = z.to(self._class_part)
-        if wanted.name == "z":
+        if isinstance(wanted, ClassConditional):
+            latent = wanted.given(latent)
+        else:
             latent = torch.cat([latent, self._class_part.expand(len(z), -1)], dim=1)
-        pixels: Tensor = self.network(latent)
+        pixels: Tensor = self.network(latent, dtype=self.dtype)
         return pixels.add(1).div(2).clamp(0, 1)
 
     def save(self, path: Path, *, half: bool = False) -> None:
@@ -182,3 +194,9 @@ class PGAN:
             f"This PGAN decodes latents of {' and '.join(map(repr, self._spaces))}, not of "
             f"'{space}'.{hint}"
         )
+
+
+def _largest_layer(settings: PGANSettings) -> int:
+    """Floats of one image in the largest layer: what a block's first convolution is given."""
+    inputs = (settings.channels[0], *settings.channels[:-1])
+    return max(channels * settings.side(level) ** 2 for level, channels in enumerate(inputs))

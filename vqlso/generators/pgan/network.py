@@ -6,6 +6,8 @@ that training has not reached yet are passed by.
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -82,6 +84,14 @@ class PGANNetwork(nn.Module):
         if alpha == 1 or level == 0:
             return image
         return doubled(self.torgb[level - 1](coarser).float()).lerp(image, alpha)
+
+    def up_to(self, level: int) -> PGANNetwork:
+        """A copy that ends at this level, counted from 0 for 4 pixels."""
+        coarser = copy.deepcopy(self)
+        coarser.settings = replace(self.settings, channels=self.settings.channels[: level + 1])
+        coarser.blocks = coarser.blocks[:level]
+        coarser.torgb = coarser.torgb[: level + 1]
+        return coarser
 
 
 class DiscriminatorBlock(nn.Module):

@@ -57,10 +57,38 @@ def load_zoo(path: Path, *, classes: tuple[int, ...] | None = None, **options: A
         ConfigError: as in `PGAN`.
     """
     content = _read(path)
-    values = _options(content)
+    found = generator_of(content)
+    if not isinstance(found, Mapping):
+        raise CheckpointError(f"{path} holds a {type(found).__name__} instead of a state dict.")
+    network = zoo_network(found, _options(content), path, classes)
+    return PGAN(network, **options)
+
+
+def generator_of(content: Mapping[str, Any]) -> Any:
+    """The state dict of the generator in a checkpoint, which may be nothing else."""
+    return next((content[name] for name in NETWORKS if name in content), content)
+
+
+def zoo_network(
+    state_dict: Mapping[str, Any],
+    values: Mapping[str, Any],
+    path: Path,
+    classes: tuple[int, ...] | None,
+) -> PGANNetwork:
+    """The network of a state dict in pytorch_GAN_zoo's names.
+
+    Args:
+        state_dict: of a generator; what is no tensor is passed by.
+        values: the file's options; empty where it has none.
+        path: of the file, for messages.
+        classes: as in `load_zoo`.
+
+    Raises:
+        CheckpointError: it is another network.
+    """
     _require_read(values, path)
     groups = _groups(values, path) if classes is None else classes
-    weights = _plain_names(_generator_of(content, path))
+    weights = _plain_names(state_dict)
     settings = _settings(weights, groups, path)
     with torch.device("meta"):
         network = PGANNetwork(settings)
@@ -68,7 +96,7 @@ def load_zoo(path: Path, *, classes: tuple[int, ...] | None = None, **options: A
     filters = {name: fir_filter() for name, _ in network.named_buffers()}
     state = _translated(weights, settings.levels) | filters
     load_state(network, state, str(path), "a PGAN of pytorch_GAN_zoo", assign=True)
-    return PGAN(network, **options)
+    return network
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -87,13 +115,6 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, Mapping) or not content:
         raise CheckpointError(f"{path} holds no state dict (names and tensors).")
     return content
-
-
-def _generator_of(content: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-    found = next((content[name] for name in NETWORKS if name in content), content)
-    if not isinstance(found, Mapping):
-        raise CheckpointError(f"{path} holds a {type(found).__name__} instead of a state dict.")
-    return found
 
 
 def _options(content: Mapping[str, Any]) -> Mapping[str, Any]:

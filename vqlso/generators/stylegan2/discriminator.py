@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from vqlso.checkpoints import load_state, read_checkpoint, save_checkpoint
+from vqlso.errors import ConfigError
+from vqlso.generators.network_generators import require_images, weights_version
 from vqlso.generators.stylegan2.layers import (
     Convolution,
     FullyConnected,
@@ -19,6 +26,7 @@ from vqlso.generators.stylegan2.settings import COARSEST, StyleGAN2Settings
 # Keeps the variance of the sum of the two branches of a residual block.
 BRANCH_GAIN = math.sqrt(0.5)
 GROUP = 4
+KIND = "stylegan2-discriminator"
 
 
 class DiscriminatorBlock(nn.Module):
@@ -51,13 +59,14 @@ class DiscriminatorEpilogue(nn.Module):
     def __init__(self, settings: StyleGAN2Settings, outputs: int) -> None:
         super().__init__()
         channels = settings.channels(COARSEST)
+        self.group = GROUP
         self.conv = Convolution(channels + 1, channels, 3, clamp=settings.conv_clamp)
         self.fc = FullyConnected(channels * COARSEST**2, channels, activated=True)
         self.out = FullyConnected(channels, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, C(4), 4, 4) -> (n, outputs) float32."""
-        features = self.conv(with_minibatch_deviation(x.float(), GROUP))
+        features = self.conv(with_minibatch_deviation(x.float(), self.group))
         result: Tensor = self.out(self.fc(features.flatten(1)))
         return result
 
@@ -98,3 +107,76 @@ class Discriminator(nn.Module):
             return score[:, 0]
         embedding: Tensor = self.mapping(None, label)
         return (score * embedding).sum(dim=1) / math.sqrt(embedding.shape[1])
+
+
+class StyleGAN2Discriminator:
+    """A trained discriminator, frozen, as a score of single images.
+
+    In training it sees how much the images of a group differ. Here each image is a group of its
+    own, so that its score does not depend on its neighbours. Scores of real images and of fakes
+    come a little closer to each other by that.
+
+    Args:
+        network: the trained network; it is put into evaluation mode.
+
+    Raises:
+        ConfigError: it is conditioned on labels.
+    """
+
+    def __init__(self, network: Discriminator) -> None:
+        if network.mapping is not None:
+            raise ConfigError(
+                "This discriminator judges images by their labels, which single images do not "
+                "have: give one that was trained without labels."
+            )
+        self.network = network.eval().requires_grad_(False)
+        self.network.b4.group = 1
+        self.settings = network.settings
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(3, H, W)."""
+        side = self.settings.resolution
+        return (self.settings.image_channels, side, side)
+
+    @cached_property
+    def version(self) -> str:
+        """Hash of all weights, 12 hexadecimal digits."""
+        return weights_version(asdict(self.settings), self.network)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(n, 3, H, W) in [-1, 1] -> (n,) float32, differentiable; the higher, the more real.
+
+        0 is undecided: the score is the logit of "real" (Goodfellow et al. 2014).
+
+        Raises:
+            DataError: images of another shape.
+        """
+        require_images(images, self.image_shape, "StyleGAN2 discriminator")
+        score: Tensor = self.network(images)
+        return score
+
+    def save(self, path: Path, *, half: bool = False) -> None:
+        """Write weights and settings; the file replaces an older one as a whole.
+
+        Args:
+            path: the file.
+            half: keep weights as float16, at half the size. They are rounded: what is loaded has
+                another version.
+        """
+        network = copy.deepcopy(self.network).half() if half else self.network
+        save_checkpoint(path, KIND, asdict(self.settings), network)
+
+    @classmethod
+    def load(cls, path: Path) -> StyleGAN2Discriminator:
+        """The discriminator that was saved.
+
+        Raises:
+            CheckpointError: the file is missing, damaged or of another architecture.
+        """
+        settings, state = read_checkpoint(path, KIND, StyleGAN2Settings.from_dict)
+        with torch.device("meta"):
+            network = Discriminator(settings)
+        architecture = "the StyleGAN2 discriminator that its settings describe"
+        load_state(network, state, str(path), architecture, assign=True)
+        return cls(network.float())

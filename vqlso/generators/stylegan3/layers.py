@@ -102,10 +102,16 @@ class SynthesisLayer(nn.Module):
         self.down_filter: Tensor | None
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """(n, in_channels, in_size, in_size) and (n, w_dim) -> (n, out_channels, out_size, ...)."""
-        y = self._convolved(x, self.affine(w)) + self.bias[:, None, None]
+        """(n, in_channels, in_size, in_size) and (n, w_dim) -> (n, out_channels, out_size, ...).
+
+        The result has the dtype of x.
+        """
+        y = self._convolved(x, self.affine(w)) + self.bias.to(x.dtype)[:, None, None]
         # A few channels at a time, since at the inner rate all of them are many times the output.
-        return torch.cat([self._activated(some) for some in torch.split(y, CHANNELS, dim=1)], dim=1)
+        some = torch.split(y, CHANNELS, dim=1)
+        # Depthwise filters have no matrix hardware: on a CPU bf16 makes them slower, not faster.
+        filtered = [self._activated(each.to(self.weight.dtype)).to(x.dtype) for each in some]
+        return torch.cat(filtered, dim=1)
 
     def _activated(self, y: Tensor) -> Tensor:
         if not self.geometry.to_image:
@@ -123,16 +129,21 @@ class SynthesisLayer(nn.Module):
         gain = self.magnitude_ema.rsqrt()
         if self.geometry.to_image:
             scale = style * (gain / math.sqrt(self.geometry.in_channels * kernel**2))
-            return F.conv2d(x * scale[:, :, None, None], weight, padding=pad)
+            return F.conv2d(x * _factors(scale, x), weight.to(x.dtype), padding=pad)
         # Both are normalised first, so that products stay small; demodulation undoes it.
         weight = weight * weight.square().mean(dim=(1, 2, 3), keepdim=True).rsqrt()
         style = style * style.square().mean(dim=1, keepdim=True).rsqrt()
         energy = style.square() @ weight.square().sum(dim=(2, 3)).T
-        y = F.conv2d(x * (style * gain)[:, :, None, None], weight, padding=pad)
-        return y * (energy + EPSILON).rsqrt()[:, :, None, None]
+        y = F.conv2d(x * _factors(style * gain, x), weight.to(x.dtype), padding=pad)
+        return y * _factors((energy + EPSILON).rsqrt(), x)
 
     def _upsampled(self, y: Tensor) -> Tensor:
         padding = self.geometry.padding
         if self.up_filter is None:
             return F.pad(y, (*padding, *padding))
         return upsampled(y, self.up_filter, self.geometry.up_factor, padding)
+
+
+def _factors(values: Tensor, x: Tensor) -> Tensor:
+    """(n, channels) -> (n, channels, 1, 1) in the dtype of x."""
+    return values.to(x.dtype)[:, :, None, None]

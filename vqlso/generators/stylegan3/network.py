@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from vqlso.generators.stylegan2.mapping import MappingNetwork
@@ -26,13 +27,19 @@ class SynthesisNetwork(nn.Module):
         for name, layer in zip(self.layer_names, layers, strict=True):
             self.add_module(name, SynthesisLayer(layer, settings.w_dim, settings.conv_clamp))
 
-    def forward(self, ws: Tensor) -> Tensor:
-        """(n, num_ws, w_dim) -> (n, colours, H, W) float32 images in about [-1, 1]."""
+    def forward(self, ws: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """(n, num_ws, w_dim) -> (n, colours, H, W) images in about [-1, 1].
+
+        Args:
+            ws: latents.
+            dtype: of the convolutions; None for that of the weights.
+        """
         first, *others = ws.unbind(dim=1)
         x: Tensor = self.input(first)
+        x = x.to(dtype or x.dtype)
         for name, w in zip(self.layer_names, others, strict=True):
             x = self.get_submodule(name)(x, w)
-        return x * self.output_scale
+        return x.to(ws.dtype) * self.output_scale
 
 
 class StyleGAN3Network(nn.Module):

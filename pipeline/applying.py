@@ -1,0 +1,278 @@
+"""Edit directions on other faces: a photo that is inverted first, or the generator's samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from pipeline.configuration import composed, saved
+from pipeline.parts.generators import stored_generator
+from pipeline.report import pictures
+from pipeline.settings import ExperimentConfig
+from pipeline.tasks.editing_problem import editing_problem
+from pipeline.tasks.editing_record import STRIP, EditDirection
+from solvers.gradient import LBFGS
+from solvers.inversion import invert
+from vqlso.contracts import Generator, LatentSpace
+from vqlso.editing import edited_together, moved, towards
+from vqlso.errors import ConfigError, DataError
+from vqlso.files import write_whole
+from vqlso.images import to_bytes
+from vqlso.objectives.criteria import inspirational
+from vqlso.objectives.feature_networks import RandomTaps, resized
+from vqlso.progress import SILENT, Advance, Progress
+from vqlso.randomness import stream
+from vqlso.records import Context, Proposal, Scores
+from vqlso.target_image import read_target
+from vqlso.target_problem import TargetImage
+
+LATENTS = "latents.safetensors"
+STARTS = 16
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Directions that can be added to the same latents.
+
+    Attributes:
+        all: at least one, in the order they were given.
+        generator: that all belong to.
+        config: of the first run among them; the packaged generator's without one.
+    """
+
+    all: tuple[EditDirection, ...]
+    generator: Generator
+    config: ExperimentConfig
+
+    @property
+    def space(self) -> LatentSpace:
+        """That all are added in."""
+        return self.generator.spaces[self.all[0].space]
+
+    @classmethod
+    def read(cls, paths: Sequence[Path], checkpoint: Path | None = None) -> Directions:
+        """Directions from folders of runs or from files.
+
+        Args:
+            paths: at least one.
+            checkpoint: the generator; None for that of the first run, else the packaged one.
+
+        Raises:
+            DataError: there is no direction.
+            LatentSpaceError: they belong to different generators or spaces.
+            CheckpointError: the generator cannot be loaded.
+        """
+        found = tuple(EditDirection.read(path) for path in paths)
+        config = _config_of(paths)
+        chosen = replace(config.generator, space=found[0].space)
+        if checkpoint is not None:
+            chosen = replace(chosen, checkpoint=str(checkpoint))
+        config = replace(config, generator=chosen)
+        generator, _ = stored_generator(config)
+        if found[0].space not in generator.spaces:
+            known = ", ".join(generator.spaces)
+            raise DataError(
+                f"The direction of '{found[0].attribute}' lies in space '{found[0].space}', but "
+                f"this generator has only {known}: give its own by --generator FILE."
+            )
+        for each in found:
+            each.require_fit(generator.spaces[found[0].space], generator.version)
+        return cls(found, generator, config)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is edited.
+
+    Attributes:
+        latents: (n, *shape).
+        photo: (3, H, W) uint8, what the latent was found for; None for samples.
+        criterion: between the photo and its latent's image; None for samples.
+    """
+
+    latents: NDArray[np.float64]
+    photo: NDArray[np.uint8] | None = None
+    criterion: float | None = None
+
+
+@dataclass(frozen=True)
+class _Shown(TargetImage):
+    """A target whose evaluations are counted where somebody sees them."""
+
+    advance: Advance = lambda _steps: None
+
+    def evaluate(self, proposal: Proposal, context: Context) -> Scores:
+        scores = super().evaluate(proposal, context)
+        self.advance(len(proposal))
+        return scores
+
+
+def inverted(
+    photo: Path,
+    directions: Directions,
+    *,
+    evaluations: int = 400,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Subject:
+    """The latent whose image is nearest to a photo, by LBFGS from the best of some samples.
+
+    Args:
+        photo: any picture.
+        directions: whose generator and space are searched.
+        evaluations: images that are made for it, above 16.
+        seed: of the samples.
+        progress: shows the search.
+
+    Raises:
+        DataError: it is missing or no picture.
+        ConfigError: too few evaluations, or latents that are codes.
+    """
+    if evaluations <= STARTS:
+        raise ConfigError(
+            f"An inversion takes more than the {STARTS} images that it begins from; got "
+            f"{evaluations}: give more --evaluations."
+        )
+    space, generator = directions.space, directions.generator
+    size = generator.image_shape[1:]
+    wanted = read_target(photo, size=max(256, *size))[None]
+    criterion = inspirational(
+        "l2+features", features=RandomTaps(), norm_weight=1.0 if space.name == "z" else 0.0
+    )
+    with progress.task("inversion", evaluations) as advance:
+        problem = _Shown(generator, criterion, wanted, space.name, advance=advance)
+        found = invert(
+            problem,
+            LBFGS(problem, evaluations=evaluations - STARTS, start="best", seed=seed),
+            evaluations=evaluations,
+            starts=space.sample(STARTS, stream(seed, "inversion starts")),
+            seed=seed,
+        )
+    return Subject(found.z, to_bytes(resized(wanted.float(), size))[0], -float(found.value[0]))
+
+
+def sampled(n: int, directions: Directions, *, seed: int = 0) -> Subject:
+    """n faces of the generator itself."""
+    return Subject(directions.space.sample(n, stream(seed, "edited samples")))
+
+
+def edits(
+    latents: NDArray[np.float64],
+    directions: Directions,
+    strengths: Sequence[float],
+    *,
+    in_turn: bool = False,
+) -> NDArray[np.float64]:
+    """(n, *shape) latents -> (n, k, *shape), k edits of each.
+
+    Args:
+        latents: of the originals.
+        directions: one, or several.
+        strengths: of one direction a factor for each edit; of several, one for each direction,
+            and there is one edit by all at once.
+        in_turn: take strengths for levels that the attributes are brought to one after the other,
+            w + (level - own) d, each from what the one before has left (Zhuang et al. 2021); then
+            k is the number of directions, and edit i has gone through the first i + 1.
+
+    Raises:
+        ConfigError: another number of strengths, or an attribute that has no level here.
+    """
+    found = [each.d for each in directions.all]
+    if (len(found) > 1 or in_turn) and len(strengths) != len(found):
+        raise ConfigError(
+            f"{len(found)} directions take as many strengths, in the same order; got "
+            f"{len(strengths)}: repeat --strength."
+        )
+    if in_turn:
+        return _edited_in_turn(latents, directions, strengths)
+    if len(found) > 1:
+        return edited_together(latents, found, strengths)[:, None]
+    return moved(latents, found[0], strengths)
+
+
+def write_edits(
+    folder: Path, subject: Subject, edited: NDArray[np.float64], directions: Directions
+) -> dict[str, Any]:
+    """Pictures of all edits, a strip of a row for each face, and the latents.
+
+    Args:
+        folder: made where it is missing; its files are replaced.
+        subject: what was edited.
+        edited: (n, k, *shape).
+        directions: of the edits.
+
+    Returns:
+        The files that were written, and how near a photo was met.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    n, k = edited.shape[:2]
+    generator, space = directions.generator, directions.space.name
+    originals = to_bytes(generator.decode(subject.latents, space))
+    images = to_bytes(generator.decode(edited.reshape(-1, *edited.shape[2:]), space))
+    before = [originals[:, None]]
+    if subject.photo is not None:
+        before.insert(0, subject.photo[None, None])
+    rows = np.concatenate([*before, images.reshape(n, k, *images.shape[1:])], axis=1)
+    strip = pictures.grid(rows.reshape(-1, *images.shape[1:]), columns=rows.shape[1])
+    names = ["edited.png"] if n * k == 1 else [f"edited-{row + 1:02d}.png" for row in range(n * k)]
+    files = {
+        name: pictures.png(pictures.enlarged(image, 1))
+        for name, image in zip(names, images, strict=True)
+    }
+    header = {
+        "space": space,
+        "generator": generator.version,
+        "attributes": json.dumps([each.attribute for each in directions.all]),
+    }
+    arrays = {"original": subject.latents, "edited": np.ascontiguousarray(edited)}
+    _write(folder, {STRIP: pictures.png(strip), LATENTS: save(arrays, header), **files})
+    return {
+        "attributes": [each.attribute for each in directions.all],
+        "criterion": subject.criterion,
+        "strip": str(folder / STRIP),
+        "edited": [str(folder / name) for name in names],
+        "latents": str(folder / LATENTS),
+    }
+
+
+def _config_of(paths: Sequence[Path]) -> ExperimentConfig:
+    for path in paths:
+        if (path / "config.yaml").is_file():
+            return saved(path / "config.yaml")
+    return composed("edit_smile")
+
+
+def _edited_in_turn(
+    latents: NDArray[np.float64], directions: Directions, levels: Sequence[float]
+) -> NDArray[np.float64]:
+    edited = editing_problem(directions.config)
+    stages = []
+    for each, level in zip(directions.all, levels, strict=True):
+        own = edited.of(each.attribute).problem.levels(latents)
+        if not np.isfinite(own).all():
+            raise ConfigError(
+                f"'{each.attribute}' has no level for some of the faces, so they cannot be "
+                "brought to one: leave --in-turn out."
+            )
+        latents = towards(latents, each.d, own, level)
+        stages.append(latents)
+    return np.stack(stages, axis=1)
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    try:
+        for name, content in files.items():
+            write_whole(folder / name, content)
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be written ({error.strerror}): choose another --out."
+        ) from error

@@ -1,0 +1,78 @@
+"""What a score ascent has achieved: figures of all that was scored, and groups of images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.ascent import groups
+from pipeline.ascent.groups import Group
+from pipeline.ascent.methods import Climb
+from pipeline.ascent.problem import Ascended
+from pipeline.ascent.record import EVALUATION, asked_in, picture_file
+from pipeline.report import pictures
+from pipeline.run_folder import RunFolder
+from pipeline.settings import ExperimentConfig
+from vqlso.images import to_unit
+from vqlso.metrics.top_k import top_k_curve
+
+CHANGED = "generator.safetensors"
+SHOWN = 24
+COLUMNS = 8
+
+
+def measured(
+    config: ExperimentConfig, folder: RunFolder, known: Ascended, climb: Climb
+) -> dict[str, Any]:
+    """Figures for the summary; pictures and a changed generator are written on the way.
+
+    Images that are only measured are not paid for by the budget.
+    """
+    asked = asked_in(folder)
+    fine = np.isfinite(asked.scores)
+    images = asked.images[fine]
+    judged = known.judge(to_unit(images)) if known.judge else np.empty(0)
+    everything = Group(images, asked.scores[fine], judged)
+    found = {groups.BEST: groups.best_of(everything)} | _samples(config, folder, known, climb)
+    for name, group in found.items():
+        sheet = pictures.grid(group.images[:SHOWN], COLUMNS)
+        folder.write(picture_file(name), pictures.png(sheet))
+    starts = int(fine[: asked.starts].sum())
+    folder.write_arrays(EVALUATION, query_judged=judged[starts:])
+    return {
+        "queries": len(asked.scores),
+        "starts": asked.starts,
+        **_figures(everything.scores, starts),
+        "judge": _figures(judged, starts) if len(judged) else None,
+        "failures": int((~fine).sum()),
+        "groups": {name: groups.facts(each, known, config.seed) for name, each in found.items()},
+    }
+
+
+def _samples(
+    config: ExperimentConfig, folder: RunFolder, known: Ascended, climb: Climb
+) -> dict[str, Group]:
+    """Samples of the generator before and, where it has changed, after; and real images."""
+    found = {groups.BEFORE: groups.sampled(known.problem.generator, known, config.seed)}
+    if climb.changed is not None:
+        changed = climb.changed()
+        changed.save(folder.path / CHANGED)
+        found[groups.AFTER] = groups.sampled(changed, known, config.seed)
+    real = groups.real_ones(known, config.seed)
+    return found | ({groups.REAL: real} if real else {})
+
+
+def _figures(scores: NDArray[np.float64], starts: int) -> dict[str, float | None]:
+    """Best, 10th and 50th best of all, and the mean behind the starts."""
+    return {
+        "best": _last(top_k_curve(scores, 1)),
+        "top10": _last(top_k_curve(scores, 10)),
+        "top50": _last(top_k_curve(scores, 50)),
+        "query_mean": float(scores[starts:].mean()) if len(scores) > starts else None,
+    }
+
+
+def _last(curve: NDArray[np.float64]) -> float | None:
+    return float(curve[-1]) if len(curve) and np.isfinite(curve[-1]) else None

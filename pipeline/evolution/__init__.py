@@ -1,0 +1,1 @@
+"""A person in the loop: sessions in run folders, and the page that shows them."""

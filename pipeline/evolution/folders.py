@@ -1,0 +1,146 @@
+"""The folders of sessions: begun, opened again, or received from elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipeline.configuration import as_yaml, saved
+from pipeline.evolution.beginning import Beginning
+from pipeline.evolution.generators import (
+    FACTS,
+    NAMED,
+    file_of_version,
+    generator_file,
+    keep_generator,
+    kept_generator,
+)
+from pipeline.evolution.loop import PreferenceLoop
+from pipeline.evolution.packing import settings_from, unpacked
+from pipeline.evolution.photos import square_of
+from pipeline.evolution.record import PHOTO, TARGET
+from pipeline.evolution.settings import TASK, EvolutionSettings
+from pipeline.provenance import FILE as ENVIRONMENT
+from pipeline.provenance import environment
+from pipeline.run_folder import RunFolder
+from pipeline.settings import ExperimentConfig
+from solvers.preference import PreferenceEvolution
+from vqlso.checkpoints import kind_of
+from vqlso.errors import DataError, RunFolderError, VqlsoError
+from vqlso.preference import Preference
+
+Opened = tuple[EvolutionSettings, PreferenceLoop]
+
+
+def begun(folder: RunFolder, settings: EvolutionSettings) -> Opened:
+    """Make an empty folder a session's; see `EvolutionSession.create`."""
+    with folder.locked():
+        _require_empty(folder)
+        settings = replace(
+            settings,
+            photo=settings.photo and square_of(settings.photo, "photo"),
+            target=settings.target and square_of(settings.target, "target"),
+        )
+        file = generator_file(settings.generator)
+        kind = kind_of(file)
+        config = settings.as_config(kind)
+        keep_generator(file, folder)
+        generator, space = kept_generator(config, folder)
+        Beginning.found(settings, file, generator, space).save(folder)
+        facts = {"kind": kind, "version": generator.version, "origin": settings.generator}
+        _describe(folder, settings, config, facts)
+        return settings, _restored(folder, config, settings)
+
+
+def reopened(folder: RunFolder) -> Opened:
+    """Read a session's folder; see `EvolutionSession.open`."""
+    if not folder.config.is_file():
+        raise RunFolderError(f"There is no session in {folder.path}: begin a new one.")
+    config = saved(folder.config)
+    if config.task != TASK:
+        raise RunFolderError(
+            f"{folder.path} holds a run of task={config.task}, not a session of a person."
+        )
+    photo, target = (
+        (folder.path / name).read_bytes() if (folder.path / name).is_file() else None
+        for name in (PHOTO, TARGET)
+    )
+    settings = EvolutionSettings.of(config, photo, target)
+    with folder.locked():
+        return settings, _restored(folder, config, settings)
+
+
+def received(data: bytes, folder: RunFolder) -> Opened:
+    """Make an empty folder that of a zip file's session; see `EvolutionSession.from_zip`."""
+    about, files = unpacked(data)
+    with folder.locked():
+        _require_empty(folder)
+        try:
+            kind, version = str(about["generator"]["kind"]), str(about["generator"]["version"])
+            file = file_of_version(version, kind, folder.path.parent)
+            name = next((name for name, each in NAMED.items() if each == file), str(file))
+            settings = settings_from(about, files, name)
+            config = settings.as_config(kind)
+            for path, content in files.items():
+                folder.write(path, content)
+            keep_generator(file, folder)
+            facts = {"kind": kind, "version": version, "origin": "a session that was loaded"}
+            _describe(folder, settings, config, facts)
+            return settings, _restored(folder, config, settings)
+        except DataError:
+            raise
+        except (VqlsoError, KeyError, TypeError) as error:
+            raise DataError(
+                "This session was damaged or changed after it was downloaded, and cannot be "
+                f"loaded: {error}"
+            ) from error
+
+
+def _require_empty(folder: RunFolder) -> None:
+    if folder.begun or folder.config.is_file():
+        raise RunFolderError(f"{folder.path} already holds a run: choose another folder.")
+
+
+def _restored(
+    folder: RunFolder, config: ExperimentConfig, settings: EvolutionSettings
+) -> PreferenceLoop:
+    """The loop where the journal has left it."""
+    generator, space = kept_generator(config, folder)
+    beginning = Beginning.load(folder, space)
+    loop = PreferenceLoop(
+        problem=Preference(generator, space_name=space.name),
+        archive=beginning.archive(generator, space),
+        solver=PreferenceEvolution(
+            beginning.variation(space),
+            first=None if settings.photo is None else beginning.z,
+            seed=settings.seed,
+        ),
+        folder=folder,
+        population=settings.population,
+        seed=settings.seed,
+    )
+    try:
+        loop.begin()
+    except RunFolderError:
+        raise
+    except (VqlsoError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise RunFolderError(
+            f"The journal of {folder.path} tells of no session that can be gone on with "
+            f"({type(error).__name__}: {error}). Restore it from a copy."
+        ) from error
+    return loop
+
+
+def _describe(
+    folder: RunFolder,
+    settings: EvolutionSettings,
+    config: ExperimentConfig,
+    generator: dict[str, str],
+) -> None:
+    """Write what the session is begun with; its configuration last, which makes it one."""
+    for name, picture in ((PHOTO, settings.photo), (TARGET, settings.target)):
+        if picture is not None:
+            folder.write(name, picture)
+    command = ["vqlso", "evolve", "--generator", settings.generator]
+    folder.write_json(FACTS, {"generator": generator})
+    folder.write_json(ENVIRONMENT, environment(config, command))
+    folder.write(folder.config.name, as_yaml(config).encode())

@@ -1,0 +1,114 @@
+"""The generators of sessions: found by name, path or version, and kept in the session's folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.parts.generators import GENERATORS, PACKAGED_FILES
+from pipeline.run_folder import RunFolder, writing
+from pipeline.settings import ExperimentConfig
+from pipeline.shelf import PACKAGED
+from vqlso.checkpoints import kind_of
+from vqlso.contracts import Generator, LatentSpace
+from vqlso.errors import CheckpointError, ConfigError, DataError, RunFolderError
+from vqlso.generators import load_generator
+
+KEPT = "networks/generator.safetensors"
+FACTS = "preparation.json"
+PACKAGED_VQVAE = PACKAGED / "generator-d08c1b85a2225a0b.safetensors"
+NAMED = {"vqvae": PACKAGED_VQVAE, **PACKAGED_FILES}
+
+
+def generator_file(given: str) -> Path:
+    """The weights behind a name or a path.
+
+    Raises:
+        ConfigError: no such name, nothing packaged under it, or no such file.
+    """
+    if given in NAMED:
+        return NAMED[given]
+    if given in GENERATORS:
+        raise ConfigError(
+            f"No trained {given} comes with vqlso. Train one, such as by `vqlso run vae_baseline "
+            "generator=vae_demo`, and give its file: --generator "
+            "runs/RUN/networks/generator.safetensors."
+        )
+    path = Path(given).expanduser()
+    if not path.is_file():
+        raise ConfigError(
+            f"There is no generator '{given}': give {', '.join(NAMED)} or the path of a "
+            ".safetensors file."
+        )
+    return path
+
+
+def keep_generator(file: Path, folder: RunFolder) -> None:
+    """Copy the weights into the session's folder: it can be opened whatever becomes of the file.
+
+    Raises:
+        RunFolderError: the disk is full or the folder cannot be written.
+    """
+    kept = folder.path / KEPT
+    with writing(kept, folder.path):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, kept)
+
+
+def kept_generator(config: ExperimentConfig, folder: RunFolder) -> tuple[Generator, LatentSpace]:
+    """The session's generator and the space that it searches.
+
+    Raises:
+        RunFolderError: its file is missing or damaged.
+        ConfigError: it has no such latent space.
+    """
+    path = folder.path / KEPT
+    try:
+        generator = GENERATORS[config.generator.kind].load(config.generator, path)
+    except CheckpointError as error:
+        raise RunFolderError(
+            f"The generator of this session cannot be used: {error} Restore {KEPT} from a copy."
+        ) from error
+    chosen = config.generator.space
+    if chosen is not None and chosen not in generator.spaces:
+        raise ConfigError(
+            f"A {config.generator.kind} has the latent spaces {', '.join(generator.spaces)}, not "
+            f"'{chosen}'."
+        )
+    return generator, generator.space if chosen is None else generator.spaces[chosen]
+
+
+def file_of_version(version: str, kind: str, beside: Path) -> Path:
+    """A generator that is here already: a packaged one, or one of another session.
+
+    Weights that came with a stranger's session are never loaded: they may ask for any amount of
+    memory.
+
+    Args:
+        version: of the weights.
+        kind: of the file that the session was made with.
+        beside: the folder of sessions.
+
+    Raises:
+        DataError: there is none of this version.
+    """
+    for file, known in _known(kind, beside):
+        if known == version:
+            return file
+    raise DataError(
+        f"This session was made with a {kind} generator of version {version}, which is not here. "
+        "Begin a session with that generator's file first, and load this one again."
+    )
+
+
+def _known(kind: str, beside: Path) -> Iterator[tuple[Path, str]]:
+    """Files of a kind of generator, with their versions."""
+    for file in NAMED.values():
+        if file.is_file() and kind_of(file) == kind:
+            yield file, load_generator(file).version
+    for facts in sorted(beside.glob(f"*/{FACTS}")):
+        kept = facts.parent / KEPT
+        if kept.is_file() and kind_of(kept) == kind:
+            known = RunFolder(facts.parent).read_json(FACTS).get("generator")
+            yield kept, str(known.get("version")) if isinstance(known, dict) else ""

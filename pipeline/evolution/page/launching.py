@@ -1,0 +1,96 @@
+"""Starts the page: the server, the address that is printed, and the browser."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import webbrowser
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from solvers.extras import extra_package
+from vqlso.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipeline.evolution.settings import EvolutionSettings
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def launch(
+    runs: Path, *, host: str, port: int | None, browser: bool, defaults: EvolutionSettings
+) -> None:
+    """Serve the page until it is interrupted.
+
+    Args:
+        runs: folder of the run folders; sessions are made in it, and nothing outside it is shown.
+        host: address to bind. Any but a loopback address asks everybody for a token.
+        port: to bind; None takes the first free one from 7860.
+        browser: open the page in the person's browser.
+        defaults: what the page proposes for a new session.
+
+    Raises:
+        MissingExtraError: Gradio is not installed.
+        ConfigError: the port is in use or the address is not this machine's.
+    """
+    server, address = serve(runs, host=host, port=port, defaults=defaults)
+    typer.echo(f"Choose images at {address}")
+    if host not in LOOPBACK:
+        typer.echo(
+            "Whoever has this address can use the page. It is not encrypted: beyond a network "
+            "that you trust, put it behind an SSH tunnel or a server with TLS."
+        )
+    typer.echo("Sessions are kept: stop with Ctrl+C and start again whenever you like.")
+    if browser:
+        webbrowser.open(address)
+    try:
+        Event().wait()
+    except KeyboardInterrupt:
+        typer.echo("Stopped.")
+    finally:
+        server.blocks.close(verbose=False)
+
+
+def serve(
+    runs: Path, *, host: str, port: int | None, defaults: EvolutionSettings
+) -> tuple[Any, str]:
+    """Start the server in threads of this process; see `launch`.
+
+    Returns:
+        The Gradio server, to be ended by its `blocks.close()`, and the page's address with the
+        token where one is needed.
+    """
+    # Gradio reads them on import: it tells its makers of each start, and checks for updates.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    extra_package("gradio", "evolve")
+    from pipeline.evolution.page.server import build_server
+
+    token = None if host in LOOPBACK else secrets.token_urlsafe(24)
+    server = build_server(runs, defaults, hosts=LOOPBACK if token is None else None, token=token)
+    try:
+        _, address, _ = server.launch(
+            server_name=host,
+            server_port=port,
+            prevent_thread_lock=True,
+            quiet=True,
+            inbrowser=False,
+            share=False,
+            ssr_mode=False,
+            mcp_server=False,
+            enable_monitoring=False,
+            run_history=False,
+            footer_links=[],
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"The page cannot be served at {host}, port {port or 'any'} ({error}). Choose another "
+            "--port, or leave it out for a free one."
+        ) from error
+    address = address.rstrip("/")
+    sys.stdout.flush()
+    return server, address if token is None else f"{address}/?token={token}"

@@ -1,0 +1,213 @@
+"""The addresses of the page: what they show, and the files that they send."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from pipeline.evolution.page.calls import PICKS, POPULATIONS, offered
+from pipeline.evolution.page.runs import RunsFolder
+from pipeline.evolution.page.sessions import OpenSessions
+from pipeline.evolution.page.state import TILE_EDGE, picture, revision
+from pipeline.evolution.page.uploads import LIMITS, MEGABYTE, Uploads, checked_photo, received
+from pipeline.evolution.photos import png_of
+from pipeline.report.pictures import embedded
+from vqlso.errors import DataError, RunFolderError, VqlsoError
+
+if TYPE_CHECKING:
+    from pipeline.evolution.settings import EvolutionSettings
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Answering = Callable[[Request], Response]
+
+_ASSETS = {
+    "start.js": "text/javascript",
+    "session.js": "text/javascript",
+    "tiles.js": "text/javascript",
+    "closer.js": "text/javascript",
+    "shared.js": "text/javascript",
+    "style.css": "text/css",
+}
+_MEDIA = {
+    "png": "image/png",
+    "safetensors": "application/octet-stream",
+    "zip": "application/zip",
+}
+_PAGE_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+# A report is a file that somebody may have sent: it runs nothing and fetches nothing.
+_REPORT_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+)
+_EARLIER = 12  # sessions offered on the first page
+
+
+class Routes:
+    """Everything that is asked for by an address of its own.
+
+    Args:
+        runs: the runs folder.
+        sessions: the open sessions.
+        uploads: where uploads wait.
+        defaults: what the form proposes.
+    """
+
+    def __init__(
+        self,
+        runs: RunsFolder,
+        sessions: OpenSessions,
+        uploads: Uploads,
+        defaults: EvolutionSettings,
+    ) -> None:
+        self._runs = runs
+        self._sessions = sessions
+        self._uploads = uploads
+        self._defaults = defaults
+        self._templates = Environment(
+            loader=PackageLoader("pipeline.evolution.page", "."),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def table(self) -> list[tuple[str, Endpoint, str]]:
+        """Path, endpoint and method of each address."""
+        get = {
+            "/": self._start,
+            "/sessions/{session}": self._session,
+            "/sessions/{session}/state": self._state,
+            "/sessions/{session}/session.zip": self._archive,
+            "/sessions/{session}/favourite.{suffix}": self._favourite,
+            "/sessions/{session}/{shown}/{row:int}.{suffix}": self._shown,
+            "/runs": self._list,
+            "/runs/{run:path}": self._run,
+            "/reports/{run:path}": self._report,
+            "/assets/{name}": self._asset,
+        }
+        shown = [(path, self._in_thread(answer), "GET") for path, answer in get.items()]
+        return [*shown, ("/uploads/{kind}", self._upload, "POST")]
+
+    def _in_thread(self, answer: Answering) -> Endpoint:
+        """Files and replays take time that other people's requests must not wait for."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                return await run_in_threadpool(answer, request)
+            except VqlsoError as error:
+                return self._problem(request, error)
+
+        return endpoint
+
+    def _problem(self, request: Request, error: VqlsoError) -> Response:
+        status = 404 if isinstance(error, RunFolderError) else 400
+        if "text/html" in request.headers.get("accept", ""):
+            return self._page("problem.html.j2", status, problem=str(error))
+        return JSONResponse({"problem": str(error)}, status)
+
+    def _page(self, template: str, status: int = 200, **shown: Any) -> Response:
+        text = self._templates.get_template(template).render(**shown)
+        headers = {"Content-Security-Policy": _PAGE_POLICY, "Cache-Control": "no-store"}
+        return HTMLResponse(text, status, headers)
+
+    def _start(self, _: Request) -> Response:
+        return self._page(
+            "start.html.j2",
+            here="start",
+            defaults=self._defaults,
+            generators=offered(self._defaults),
+            populations=POPULATIONS,
+            picks=PICKS,
+            limits={kind: limit // MEGABYTE for kind, limit in LIMITS.items()},
+            earlier=[run for run in self._runs.all() if run.can_be_picked_in][:_EARLIER],
+        )
+
+    def _session(self, request: Request) -> Response:
+        name = request.path_params["session"]
+        self._runs.path(name)
+        return self._page("session.html.j2", here="session", session=name)
+
+    def _state(self, request: Request) -> Response:
+        state = self._sessions.state(request.path_params["session"])
+        return JSONResponse(state, headers={"Cache-Control": "no-store"})
+
+    def _archive(self, request: Request) -> Response:
+        name = request.path_params["session"]
+        with self._sessions.reading(name) as session:
+            return _download(session.archive_zip(), f"{name}.zip")
+
+    def _favourite(self, request: Request) -> Response:
+        name, suffix = request.path_params["session"], _suffix(request)
+        with self._sessions.reading(name) as session:
+            image, latent = session.favourite_image, session.favourite_latent
+            file = f"{name}-step{session.step}-favourite.{suffix}"
+        if image is None or latent is None:
+            raise DataError("There is no favourite before the first step.")
+        return _download(png_of(image) if suffix == "png" else latent, file)
+
+    def _shown(self, request: Request) -> Response:
+        name, suffix = request.path_params["session"], _suffix(request)
+        row = request.path_params["row"]
+        with self._sessions.reading(name) as session:
+            if request.path_params["shown"] != revision(session.images):
+                raise DataError("This image is no longer on show. Go back to its step first.")
+            content = session.image_png(row) if suffix == "png" else session.latent(row)
+            file = f"{name}-step{session.step + 1}-image{row + 1}.{suffix}"
+        return _download(content, file)
+
+    def _list(self, _: Request) -> Response:
+        return self._page("runs.html.j2", here="runs", runs=self._runs.all())
+
+    def _run(self, request: Request) -> Response:
+        run = self._runs.described(request.path_params["run"])
+        best = [picture(image, TILE_EDGE) for image in self._runs.best_images(run.name)]
+        return self._page("run.html.j2", here="runs", run=run, best=best)
+
+    def _report(self, request: Request) -> Response:
+        content = self._runs.file(request.path_params["run"], "report.html").read_bytes()
+        return HTMLResponse(content, headers={"Content-Security-Policy": _REPORT_POLICY})
+
+    def _asset(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in _ASSETS:
+            raise RunFolderError("There is nothing at this address.")
+        content = files("pipeline.evolution.page").joinpath(name).read_text("utf-8")
+        if name == "style.css":
+            # The page looks like the reports: their style, then what only the page has.
+            content = files("pipeline.report").joinpath("page.css").read_text("utf-8") + content
+        return Response(content, media_type=_ASSETS[name], headers={"Cache-Control": "no-cache"})
+
+    async def _upload(self, request: Request) -> Response:
+        kind = request.path_params["kind"]
+        try:
+            if kind not in LIMITS:
+                raise DataError("Photos and sessions can be sent, nothing else.")
+            content = await received(request.stream(), kind)
+            if kind == "photo":
+                content = await run_in_threadpool(checked_photo, content)
+        except VqlsoError as error:
+            return JSONResponse({"problem": str(error)}, 400)
+        answer = {"upload": self._uploads.keep(content)}
+        if kind == "photo":
+            answer["preview"] = embedded(content)
+        return JSONResponse(answer)
+
+
+def _suffix(request: Request) -> str:
+    suffix = str(request.path_params["suffix"])
+    if suffix not in {"png", "safetensors"}:
+        raise DataError("An image is sent as .png, its latent as .safetensors.")
+    return suffix
+
+
+def _download(content: bytes, name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(content, media_type=_MEDIA[name.rpartition(".")[2]], headers=headers)

@@ -1,0 +1,99 @@
+"""The task `score_ascent`: images that a score likes best, five ways, with one budget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+from pipeline.ascent.measures import measured
+from pipeline.ascent.methods import build_climb, evaluations
+from pipeline.ascent.problem import ascended, planned_problem
+from pipeline.ascent.record import scored_start
+from pipeline.ascent.super_resolution import check_super_resolution, super_resolve
+from pipeline.loop import Budget, Loop
+from pipeline.run_folder import RunFolder
+from pipeline.settings import ExperimentConfig
+from vqlso.errors import ConfigError, LatentSpaceError, SolverError
+from vqlso.progress import Progress
+from vqlso.records import Proposal
+from vqlso.spaces import CodeGrid
+
+SUPER_RESOLUTION = "super_resolution"
+
+
+def check_score_ascent(config: ExperimentConfig) -> None:
+    """Build what the task will build, so that a mistake shows before anything is made.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: naming what is wrong and the remedy.
+        MissingExtraError: a solver's package is not installed.
+    """
+    if config.ascent.starts >= config.queries:
+        raise ConfigError(
+            f"ascent.starts={config.ascent.starts} leaves nothing of queries={config.queries} to "
+            "the search: give fewer starts or more queries."
+        )
+    try:
+        if config.ascent.method == SUPER_RESOLUTION:
+            check_super_resolution(config)
+            return
+        problem = planned_problem(config)
+        if isinstance(problem.space, CodeGrid):
+            raise ConfigError(
+                "A score ascent climbs real latents: use generator=stylegan2 or vae. Codes are "
+                "searched by `vqlso run smile_shift`."
+            )
+        build_climb(config, problem)
+    except (SolverError, LatentSpaceError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def score_ascent(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> dict[str, Any]:
+    """Climb, or continue to climb, and measure what was found.
+
+    Writes `pictures/` and, of a method that changes the generator, this one; of a super-resolution
+    `result.png`, `strip.png` and `latent.safetensors`.
+
+    Returns:
+        The summary.
+
+    Raises:
+        VqlsoError: whatever generator, score and search raise.
+    """
+    if config.ascent.method == SUPER_RESOLUTION:
+        return super_resolve(config, folder, progress)
+    known = ascended(config, folder, progress)
+    climb = build_climb(config, known.problem)
+    archive, seconds = scored_start(folder, climb.problem, config.ascent.starts, config.seed)
+    AscentLoop(
+        problem=climb.problem,
+        generator=climb.problem.generator,
+        archive=archive,
+        solver=climb.solver,
+        folder=folder,
+        budget=Budget(evaluations(config), config.batch),
+        seed=config.seed,
+        progress=progress,
+    ).run()
+    spent = sum(sum(event["time"]["seconds"].values()) for event in folder.journal.events("query"))
+    return {
+        **measured(config, folder, known, climb),
+        "seconds": round(seconds + spent, 3),
+        "method": config.ascent.method,
+        "score": known.objective.name,
+        "space": climb.problem.space.name,
+        "generator": {"version": known.problem.version, "origin": known.origin},
+        "seed": config.seed,
+    }
+
+
+class AscentLoop(Loop):
+    """The loop without controls, which would cost as much as queries, and with all its seconds."""
+
+    def propose(self) -> Proposal:
+        """As `Loop`; what the solver computes, gradients and fits, is its own time."""
+        began = perf_counter()
+        proposal = super().propose()
+        seconds = {"propose": perf_counter() - began}
+        return replace(proposal, controls={}, details={**proposal.details, "seconds": seconds})
