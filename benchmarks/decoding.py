@@ -1,5 +1,7 @@
 """Images a second and peak memory of every GAN against resolution, in float32 and in bf16.
 
+Seconds are of the processor, on one core: what else runs on the machine takes none of them.
+
     make bench-decoding [ARGS="--largest 256"]
 
 Each measurement is a process of its own, so that no peak is another's. Up to 64 pixels it is the
@@ -17,7 +19,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
-from pathlib import Path
 from time import process_time
 from typing import Any, Protocol
 
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.recording import RESULTS, machine, write_result
+from benchmarks.resident import mebibytes
 from benchmarks.tables import markdown
 from pipeline.shelf import PACKAGED
 from vqlso.generators import load_generator
@@ -51,7 +53,6 @@ PACKAGED_FILES = {
 }
 # At least so long, and at least two chunks: the first one, which is not counted, and another.
 SECONDS = 4.0
-MIB = 2**20
 
 
 class Decodes(Protocol):
@@ -74,7 +75,7 @@ class Measured:
         weights: how many there are.
         dtype: of the convolutions.
         chunk: images that are made at once.
-        images_a_second: without the first chunk.
+        images_a_second: of processor time, without the first chunk.
         loaded_mib: memory of the process before the first image: Python, torch and the weights.
         peak_mib: the most that it held resident, everything included.
     """
@@ -143,7 +144,7 @@ def measured(name: str, resolution: int, bf16: bool) -> Measured:
     torch.set_num_threads(1)
     generator = built(name, resolution, bf16)
     latents = generator.space.sample
-    loaded, rng = _status("VmRSS"), np.random.default_rng(0)
+    loaded, rng = mebibytes("VmRSS"), np.random.default_rng(0)
     images, seconds = 0, 0.0
     first = _timed(generator, latents(generator.chunk, rng))
     if first > SECONDS:
@@ -159,7 +160,7 @@ def measured(name: str, resolution: int, bf16: bool) -> Measured:
         chunk=generator.chunk,
         images_a_second=images / seconds,
         loaded_mib=loaded,
-        peak_mib=_status("VmHWM"),
+        peak_mib=mebibytes("VmHWM"),
     )
 
 
@@ -167,13 +168,6 @@ def _timed(generator: Decodes, z: NDArray[np.float64]) -> float:
     began = process_time()
     generator.decode(z, generator.space.name)
     return process_time() - began
-
-
-def _status(key: str) -> float:
-    """MiB of resident memory, now ("VmRSS") or at most ("VmHWM"), as Linux tells it."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    line = next(line for line in lines if line.startswith(key))
-    return int(line.split()[1]) * 1024 / MIB
 
 
 def cases(largest: int) -> Iterator[tuple[str, int, bool]]:
@@ -196,7 +190,7 @@ def in_a_process(name: str, resolution: int, bf16: bool) -> Measured:
 def table(record: Mapping[str, Any]) -> str:
     """The record as Markdown, both precisions in one row."""
     heads = [
-        "network", "pixels", "weights", "at once", "images/s, fp32", "bf16",
+        "network", "pixels", "weights", "at once", "images a second, fp32", "bf16",
         "peak MiB, fp32", "bf16", "of these before decoding",
     ]  # fmt: skip
     found = [Measured(**values) for values in record["measured"]]

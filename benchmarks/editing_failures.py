@@ -11,8 +11,7 @@ fitted by least squares to the packaged one's levels of the generator's own samp
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 from typing import Any
@@ -83,16 +82,41 @@ def regressors(problem: Direction, samples: int) -> dict[str, Direction]:
     }
 
 
-def searching(
-    problem: Direction, loss: RegressorLoss, learning_rate: float, batch: int, iterations: int
-) -> Callable[[int], FoundDirection]:
-    """A run of Enjoy Your Editing by its seed."""
+@dataclass(frozen=True)
+class WatchedLoss(EditingLoss):
+    """A loss that counts its values which are no finite numbers.
+
+    Attributes:
+        bad: one entry for each of them.
+    """
+
+    bad: list[float] = field(default_factory=list)
+
+    def __call__(self, originals: Tensor, edited: Tensor, levels: Tensor, wanted: Tensor) -> Tensor:
+        """As `EditingLoss`."""
+        value = super().__call__(originals, edited, levels, wanted)
+        if not torch.isfinite(value):
+            self.bad.append(float(value.detach()))
+        return value
+
+
+def counted(
+    problem: Direction,
+    loss: RegressorLoss,
+    *,
+    rate: float,
+    batch: int,
+    iterations: int,
+    seeds: int,
+) -> dict[str, Any]:
+    """Runs whose vector fails, as the paper counts, and runs whose loss does in some step."""
+    watched = [WatchedLoss(loss) for _ in range(seeds)]
 
     def search(seed: int) -> FoundDirection:
         editing = EnjoyEditing(
             problem,
-            loss=EditingLoss(loss),
-            learning_rate=learning_rate,
+            loss=watched[seed],
+            learning_rate=rate,
             batch=batch,
             steps=STEPS,
             seed=seed,
@@ -100,14 +124,11 @@ def searching(
         images = iterations * 2 * batch + iterations // STEPS * problem.images_of(1)
         return find_direction(problem, editing, images=images, batch=1, seed=seed)
 
-    return search
-
-
-def counted(search: Callable[[int], FoundDirection], seeds: int) -> dict[str, Any]:
-    """How many runs fail, and why."""
     reasons = numerical_failures(search, range(seeds))
     return {
-        "failures": sum(map(bool, reasons)),
+        "vectors": sum(map(bool, reasons)),
+        "losses": sum(bool(each.bad) for each in watched),
+        "bad_steps": sum(len(each.bad) for each in watched),
         "reasons": [why.partition(". ")[0] for why in reasons],
     }
 
@@ -117,7 +138,7 @@ def main() -> None:
     parser = frame_options(__doc__, rounds=1)
     parser.add_argument("--attribute", default="smile")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--iterations", type=int, default=100)
+    parser.add_argument("--iterations", type=int, default=50)
     parser.add_argument("--batches", type=whole_numbers, default=[1, 2, 4, 8])
     parser.add_argument("--rate", type=float, default=0.02, help="200 times the paper's")
     parser.add_argument("--samples", type=int, default=600, help="the linear output is fitted on")
@@ -135,8 +156,8 @@ def main() -> None:
     cases.insert(1, (options.batches[0], options.rate / 10))  # as the paper, a tenth of its rate
     for (name, problem), loss, (batch, rate) in product(problems.items(), LOSSES, cases):
         key = {"regressor": name, "loss": loss, "batch": batch, "rate": rate}
-        search = searching(problem, loss, rate, batch, options.iterations)
-        kept.run(key, partial(counted, search, options.seeds))
+        how = {"iterations": options.iterations, "seeds": options.seeds}
+        kept.run(key, partial(counted, problem, loss, rate=rate, batch=batch, **how))
 
 
 if __name__ == "__main__":

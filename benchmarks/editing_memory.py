@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from benchmarks.editing_parts import one_thread
 from benchmarks.growth_point import peak
 from benchmarks.kept_runs import KeptRuns
-from benchmarks.options import command_of, frame_options, settings_of, whole_numbers
+from benchmarks.options import command_of, frame_options, whole_numbers
 from solvers.directions import DirectionSearch, EnjoyEditing, FindsDirection, start_from
 from vqlso.direction import Direction
 from vqlso.generators.stylegan2.generator import StyleGAN2
@@ -43,6 +43,8 @@ METHODS = ("local search", "backpropagation")
 # Of activations that a local search decodes at once.
 DECODING_MIB = 64
 SEEN = 64
+# Pixels of a batch: backpropagation through more was not tried in 23 GiB.
+MOST_PIXELS = 8 * 256**2
 
 
 class SmallRegressor(nn.Module):
@@ -120,11 +122,13 @@ def main() -> None:
     kept = KeptRuns(
         "editing_memory",
         command_of("editing_memory"),
-        settings_of(options),
+        {"steps": options.steps},  # more points may be added to what is kept
         ("torch", "numpy"),
         options.results,
     )
-    for resolution, batch, method in product(options.resolutions, options.batches, METHODS):
+    for batch, resolution, method in product(options.batches, options.resolutions, METHODS):
+        if batch * resolution**2 > MOST_PIXELS:
+            continue
         key = {"resolution": resolution, "batch": batch, "method": method}
         kept.run(key, partial(apart, method, resolution, batch, options.steps))
 

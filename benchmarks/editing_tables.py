@@ -138,14 +138,14 @@ def shortened(record: Mapping[str, Run]) -> str:
 
 
 def failures(record: Mapping[str, Any]) -> str:
-    """Failed runs by regressor, loss, batch and learning rate."""
+    """Runs with a failed vector / a failed loss, by regressor, loss, batch and learning rate."""
     runs, seeds = record["runs"], record["settings"]["seeds"]
     columns = list(dict.fromkeys((run["batch"], run["rate"]) for run in runs))
     rows = []
     for regressor in names(runs, "regressor"):
         for loss in names(runs, "loss"):
             counts = {
-                (run["batch"], run["rate"]): f"{run['failures']} of {seeds}"
+                (run["batch"], run["rate"]): f"{run['vectors']} / {run['losses']} of {seeds}"
                 for run in runs
                 if (run["regressor"], run["loss"]) == (regressor, loss)
             }
@@ -196,9 +196,8 @@ def _of(runs: Sequence[Run], attribute: str, method: str) -> list[Run]:
 
 
 def _mean(runs: Sequence[Run], metric: str, bucket: int) -> str:
-    return _interval(
-        np.array([run[metric][bucket] for run in runs]), 4 if metric == "others" else 3
-    )
+    found = np.array([run[metric][bucket] for run in runs if run["counts"][bucket]])
+    return _interval(found, 4 if metric == "others" else 3) if len(found) else "none"
 
 
 def _interval(values: NDArray[np.float64], digits: int) -> str:

@@ -89,7 +89,8 @@ METHODS = {
     "fixed-0.5": Method("size 0.5 throughout", mutation=0.5, adapts=False),
     "automatic-1": Method("automatic, from 1", mutation=1.0),
     "codes-random": Method("VQ-VAE: random search, best of 23", 23, 1, None, generator="vqvae"),
-    "codes": Method("VQ-VAE: evolution", generator="vqvae", against="codes-random"),
+    "codes": Method("VQ-VAE: evolution", mutation=0.1, generator="vqvae", against="codes-random"),
+    "codes-0.5": Method("VQ-VAE: automatic, from 0.5", generator="vqvae", against="codes-random"),
     "reverse-random": Method("random search, best of 23", 23, 1, None, eye="random features"),
     "reverse": Method("evolution", eye="random features", against="reverse-random"),
 }

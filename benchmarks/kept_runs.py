@@ -47,7 +47,7 @@ class KeptRuns:
         if path.is_file() and not self.fresh:
             found = json.loads(path.read_text(encoding="utf-8"))
             if found["settings"] == json.loads(json.dumps(self.record["settings"])):
-                self.record = found
+                self.record = {**found, "command": self.command}
 
     def once(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What belongs to the whole benchmark; measured unless it is kept."""

@@ -44,7 +44,7 @@ def apply_edit(
     generator: Annotated[
         Path | None, typer.Option(help="Its file, where a direction's run does not tell.")
     ] = None,
-    evaluations: Annotated[int, typer.Option(help="Images that an inversion makes.")] = 400,
+    evaluations: Annotated[int, typer.Option(help="Images that an inversion makes.")] = 150,
     seed: Annotated[int, typer.Option(min=0, help="Of samples and inversion.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Of every library.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path(

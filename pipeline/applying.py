@@ -118,7 +118,7 @@ def inverted(
     photo: Path,
     directions: Directions,
     *,
-    evaluations: int = 400,
+    evaluations: int = 150,
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Subject:

@@ -18,6 +18,7 @@ from pipeline.tasks.registry import TASKS
 from pipeline.tasks.score_ascent import SUPER_RESOLUTION
 from pipeline.trackers import TRACKERS, require_installed
 from solvers.directions.enjoy_editing import RegressorLoss
+from vqlso.data.textures import CLASSES
 from vqlso.errors import ConfigError
 from vqlso.objectives.criteria import WEIGHTS
 
@@ -133,6 +134,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "gan.noise": ("none", "random"),
     "data.kind": tuple(SOURCES),
     "data.crop": ("centre", "detector"),
+    "data.wanted": (None, *CLASSES),
     "generator.kind": tuple(GENERATORS),
     "generator.codebook.update": ("gradient", "ema"),
     "generator.decay": ("none", "cosine"),

@@ -128,7 +128,8 @@ def _quoted(override: str) -> str:
     if key not in kinds:
         return override
     already = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    if "str" not in kinds[key] or already or value in ("", "null"):
+    text = kinds[key] in ("str", "str | None")  # a list of texts is written in Hydra's own grammar
+    if not text or already or value in ("", "null"):
         return f"++{override}"
     escaped = value.replace("'", r"\'")
     return f"++{key}='{escaped}'"

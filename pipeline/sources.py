@@ -92,11 +92,6 @@ def _textures(config: DataConfig, cache: Path, progress: Progress) -> ImageSet: 
 
 def _one_wanted(textures: ImageSet, wanted: str) -> ImageSet:
     """Labelled by whether they are of one class, on the scale of degrees: 5 if so, else 0."""
-    if wanted not in CLASSES:
-        raise ConfigError(
-            f"There is no class of textures '{wanted}'{nearest(wanted, CLASSES)} "
-            f"Known: {', '.join(CLASSES)}."
-        )
     labels = np.where(textures.labels == CLASSES.index(wanted), LEVELS - 1.0, 0.0)
     origin = f"{LEVELS - 1} for {wanted}, 0 for all other textures"
     return replace(

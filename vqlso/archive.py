@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from vqlso.contracts import EncodingGenerator
 
+# oneDNN compiles and keeps the convolutions of every number of images that it meets: a megabyte for
+# each length of a growing archive, were its last chunk not filled up.
+GRANULE = 128
+
 Encode = Callable[[NDArray[np.uint8]], NDArray[Any]]
 
 
@@ -137,9 +141,10 @@ class Archive:
 
     def reencode(self, encode: Encode, version: str, chunk: int = 2048) -> None:
         """Replace every latent by the retrained generator's code of the same image."""
-        chunks = [
-            encode(self.images(slice(start, start + chunk))) for start in range(0, len(self), chunk)
-        ]
+        chunks = []
+        for start in range(0, len(self), chunk):
+            images = self.images(slice(start, start + chunk))
+            chunks.append(encode(_filled_up(images))[: len(images)])
         self._latents = [np.concatenate(chunks)]
         self._version = version
 
@@ -149,6 +154,11 @@ class Archive:
                 f"The archive's latents were encoded by generator {self._version}, "
                 f"not {version}: re-encode it before mixing the two."
             )
+
+
+def _filled_up(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Images and then the first one again, up to a multiple of `GRANULE`."""
+    return np.concatenate([images, np.repeat(images[:1], -len(images) % GRANULE, axis=0)])
 
 
 def _require_one_of_each(

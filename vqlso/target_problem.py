@@ -126,8 +126,13 @@ class TargetImage:
             control_images={name: scored[0] for name, scored in controls.items()},
         )
 
-    def encoded(self) -> NDArray[Any]:
+    def encoded(self, noise: float = 0.0, rng: np.random.Generator | None = None) -> NDArray[Any]:
         """(targets, *space.shape) what the generator's encoder makes of the targets.
+
+        Args:
+            noise: deviation of what is added to each pixel before, so that codes change which
+                have near rivals.
+            rng: of the noise; needed where there is any.
 
         Raises:
             ConfigError: it has no encoder, or encodes into another space.
@@ -137,7 +142,11 @@ class TargetImage:
                 f"A {type(self.generator).__name__} does not encode images into space "
                 f"'{self.space.name}': start from samples of the space."
             )
-        return self.generator.encode(resized(self.wanted.float(), self._size))
+        images = resized(self.wanted.float(), self._size)
+        if rng is not None:
+            added = noise * torch.from_numpy(rng.standard_normal(images.shape))
+            images = (images + added.to(images)).clamp(0, 1)
+        return self.generator.encode(images)
 
     @property
     def _size(self) -> tuple[int, int]:

@@ -63,10 +63,13 @@ class Ended:
         return self.code == -signal.SIGKILL
 
 
-def timed(arguments: Sequence[str], log: Path) -> tuple[Ended, dict[str, list[float]]]:
-    """A whole run, and the seconds of every call of its stages.
+def timed(arguments: Sequence[str], log: Path) -> dict[str, list[float]]:
+    """The seconds of every call of a whole run's stages.
 
     Whatever it imported late, this process then imports too, so that later forks need not.
+
+    Raises:
+        RuntimeError: the run failed.
     """
     notes = log.with_suffix(".json")
     watched = Watched()
@@ -79,12 +82,15 @@ def timed(arguments: Sequence[str], log: Path) -> tuple[Ended, dict[str, list[fl
             notes.write_text(json.dumps(told), encoding="utf-8")
 
     ended = _waited(_forked(work, watched, log), watched, log)
+    if ended.code:
+        raise RuntimeError(f"vqlso {' '.join(arguments)} failed:\n{ended.output}")
     told = json.loads(notes.read_text(encoding="utf-8"))
     for module in told["modules"]:
         with suppress(Exception):  # names that libraries make up are no modules
             importlib.import_module(module)
     load_compiled_code()
-    return ended, told["seconds"]
+    seconds: dict[str, list[float]] = told["seconds"]
+    return seconds
 
 
 def load_compiled_code() -> None:

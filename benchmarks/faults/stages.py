@@ -17,10 +17,10 @@ from typing import Any
 WHOLE = "anything"  # the run from its first to its last instruction
 STAGES: dict[str, tuple[str, ...]] = {
     WHOLE: (),
-    "data": ("pipeline.preparation:load_data", "pipeline.tasks.gan_training:load_data"),
+    "data": ("pipeline.preparation:load_data",),
     "training": (
         "pipeline.shelf:Shelf.find_or_train",
-        "pipeline.tasks.gan_training:train_stylegan2",
+        "vqlso.training.gan_steps:AdversarialSteps.step",
     ),
     "starting set": (
         "pipeline.preparation:encoded_start",

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor
@@ -144,4 +143,4 @@ def _enlarged(small: Small, like: Tensor) -> Tensor:
 
 def _distance(images: Tensor, truth: Tensor | None) -> float | None:
     """Root mean square difference of pixels in [0, 1]."""
-    return None if truth is None else float(np.sqrt((images - truth).square().mean()))
+    return None if truth is None else float((images - truth).square().mean().sqrt())

@@ -37,8 +37,8 @@ def begun(folder: RunFolder, settings: EvolutionSettings) -> Opened:
         _require_empty(folder)
         settings = replace(
             settings,
-            photo=settings.photo and square_of(settings.photo, "photo"),
-            target=settings.target and square_of(settings.target, "target"),
+            photo=_square(settings.photo, "photo"),
+            target=_square(settings.target, "target"),
         )
         file = generator_file(settings.generator)
         kind = kind_of(file)
@@ -93,6 +93,10 @@ def received(data: bytes, folder: RunFolder) -> Opened:
                 "This session was damaged or changed after it was downloaded, and cannot be "
                 f"loaded: {error}"
             ) from error
+
+
+def _square(picture: bytes | None, what: str) -> bytes | None:
+    return None if picture is None else square_of(picture, what)
 
 
 def _require_empty(folder: RunFolder) -> None:

@@ -12,7 +12,13 @@ from pipeline.settings import ExperimentConfig
 from pipeline.shelf import PACKAGED
 from vqlso.checkpoints import kind_of
 from vqlso.contracts import Generator, LatentSpace
-from vqlso.errors import CheckpointError, ConfigError, DataError, RunFolderError
+from vqlso.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    LatentSpaceError,
+    RunFolderError,
+)
 from vqlso.generators import load_generator
 
 KEPT = "networks/generator.safetensors"
@@ -70,6 +76,8 @@ def kept_generator(config: ExperimentConfig, folder: RunFolder) -> tuple[Generat
         raise RunFolderError(
             f"The generator of this session cannot be used: {error} Restore {KEPT} from a copy."
         ) from error
+    except LatentSpaceError as error:
+        raise ConfigError(f"{error} Choose one of them, or leave the space out.") from error
     chosen = config.generator.space
     if chosen is not None and chosen not in generator.spaces:
         raise ConfigError(

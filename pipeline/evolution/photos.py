@@ -15,6 +15,8 @@ from solvers.gradient import LBFGS
 from solvers.inversion import invert
 from vqlso.contracts import DifferentiableGenerator, EncodingGenerator, Generator
 from vqlso.errors import ConfigError, DataError
+from vqlso.generators.style_based import StyleBasedGenerator
+from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.images import to_bytes, to_unit
 from vqlso.objectives.criteria import inspirational
 from vqlso.objectives.feature_networks import RandomTaps
@@ -26,7 +28,7 @@ MOST_BYTES = 32_000_000
 EDGE = 256  # pixels of what is kept of a photo; criteria compare at no more than 128
 # Together some three seconds of one core with the packaged StyleGAN2.
 STARTS = 48
-CLIMBED = 40
+CLIMBED = 60
 
 
 def square_of(photo: bytes, what: str) -> bytes:
@@ -51,7 +53,8 @@ def square_of(photo: bytes, what: str) -> bytes:
             square = read_target(path, size=EDGE)
         except DataError as error:
             # A person who sends a photo to a page knows of no path.
-            raise DataError(str(error).replace(f"The target {path}", f"The {what}")) from error
+            text = str(error).replace(str(path), what).replace("The target ", "The ")
+            raise DataError(text) from error
     return png_of(to_bytes(square[None])[0])
 
 
@@ -65,7 +68,9 @@ def png_of(image: NDArray[np.uint8]) -> bytes:
 def latent_of(square: bytes, generator: Generator, space_name: str, *, seed: int) -> NDArray[Any]:
     """(*space.shape,) the latent whose image is near a picture.
 
-    An encoder gives it at once; a GAN's is climbed to by LBFGS from the best of some samples.
+    An encoder gives it at once; any other generator is climbed by LBFGS from the best of some
+    samples. A StyleGAN is climbed in z, whatever is searched afterwards: w comes nearer to the
+    pixels, but by images that are no faces.
 
     Args:
         square: what `square_of` made.
@@ -78,10 +83,10 @@ def latent_of(square: bytes, generator: Generator, space_name: str, *, seed: int
     """
     with Image.open(io.BytesIO(square)) as picture:
         pixels = np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
-    # What samples of w or s should be like no norm tells.
-    norm = 1.0 if space_name == "z" else 0.0
+    climbed = "z" if isinstance(generator, StyleBasedGenerator) else space_name
+    norm = 1.0 if climbed == "z" else 0.0
     criterion = inspirational("l2+features", features=RandomTaps(), norm_weight=norm)
-    problem = TargetImage(generator, criterion, to_unit(pixels[None]), space_name)
+    problem = TargetImage(generator, criterion, to_unit(pixels[None]), climbed)
     if isinstance(generator, EncodingGenerator) and problem.space == generator.space:
         return np.asarray(problem.encoded()[0])
     if not isinstance(generator, DifferentiableGenerator):
@@ -90,5 +95,18 @@ def latent_of(square: bytes, generator: Generator, space_name: str, *, seed: int
         )
     starts = problem.space.sample(STARTS, stream(seed, "photo"))
     solver = LBFGS(problem, evaluations=CLIMBED, start="best", seed=seed)
-    found = invert(problem, solver, evaluations=STARTS + CLIMBED, starts=starts, seed=seed)
-    return np.asarray(found.z[0])
+    z = invert(problem, solver, evaluations=STARTS + CLIMBED, starts=starts, seed=seed).z
+    return np.asarray(_moved(generator, z, space_name)[0])
+
+
+def _moved(generator: Generator, z: NDArray[Any], space_name: str) -> NDArray[Any]:
+    """What a StyleGAN makes of (n, d) latents of z in another of its spaces."""
+    if not isinstance(generator, StyleBasedGenerator) or space_name == "z":
+        return z
+    layers = generator.map(z)
+    if space_name == "w":
+        layers = layers[:, 0]
+    elif space_name == "s":
+        assert isinstance(generator, StyleGAN2)
+        layers = generator.styles(layers)
+    return layers.double().cpu().numpy()

@@ -154,6 +154,7 @@ def render(record: Record) -> str:
         cells=_free_cells(record),
         usage=_usage(record),
         failures=Counter(record.queries.reasons).most_common(),
+        diverged=[each["round"] for each in record.rounds if each.get("fit", {}).get("halvings")],
     )
 
 

@@ -64,7 +64,8 @@ class PreferenceEvolution:
 
     Args:
         variation: how latents of this space are drawn, recombined and mutated.
-        mutation: the first size, in (0, 1]; 1 keeps next to nothing of the parents.
+        mutation: the first size, in (0, 1]; 1 keeps next to nothing of the parents. None takes the
+            variation's own.
         adapts: whether the size follows the picks; else it stays.
         first: (*space.shape,) where to begin; None draws the first generation.
         seed: of everything drawn.
@@ -78,13 +79,15 @@ class PreferenceEvolution:
         self,
         variation: Variation,
         *,
-        mutation: float = 0.5,
+        mutation: float | None = None,
         adapts: bool = True,
         first: NDArray[Any] | None = None,
         seed: int = 0,
     ) -> None:
         self.variation = variation
-        self.first_mutation = _required_size(mutation)
+        self.first_mutation = _required_size(
+            variation.first_mutation if mutation is None else mutation
+        )
         self.adapts = adapts
         self.seed = seed
         self._first = None if first is None else variation.space.validate(first[None])
@@ -175,19 +178,24 @@ class PreferenceEvolution:
         rng = stream(self.seed, "generation", last.first_id + 1 if last else 0)
         parents = np.full(n, -1, dtype=np.int64)
         if last is not None:
-            z = self._varied(self.variation.recombined(last.z, last.counts, n, rng), rng)
-            z[: n - 1][:1] = last.z[last.favourite]
+            children = self.variation.recombined(last.z, last.counts, n, rng)
+            z = self._varied(children, last.z[last.favourite], rng)
             parents[:] = last.parents[last.favourite]
         elif self._first is not None:
-            z = self._varied(np.repeat(self._first, n, axis=0), rng)
-            z[: n - 1][:1] = self._first
+            z = self._varied(np.repeat(self._first, n, axis=0), self._first[0], rng)
         else:
             z = self.variation.sample(n, rng)
         details = {"generation": len(self._line), "mutation": self.mutation}
         return self._history.proposal(ids, z, parents=parents, details=details)
 
-    def _varied(self, z: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-        return self.variation.mutated(z, _sizes(self.mutation, len(z)), rng)
+    def _varied(
+        self, z: NDArray[Any], kept: NDArray[Any], rng: np.random.Generator
+    ) -> NDArray[Any]:
+        """Mutated latents behind the one that is kept; one alone has no room for it."""
+        varied = self.variation.mutated(z, _sizes(self.mutation, len(z)), rng)
+        if len(varied) > 1:
+            varied[0] = kept
+        return varied
 
     def _adapted(self, rows: NDArray[np.int64], counts: NDArray[np.float64], n: int) -> float:
         """Size of the next generation by what was picked of n."""

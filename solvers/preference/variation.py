@@ -20,6 +20,10 @@ class Variation(Protocol):
     def space(self) -> LatentSpace:
         """Whose latents they are."""
 
+    @property
+    def first_mutation(self) -> float:
+        """A size to begin with, in (0, 1]."""
+
     def sample(self, n: int, rng: np.random.Generator) -> NDArray[Any]:
         """(n, *shape) latents that look like the generator's ordinary images."""
 
@@ -45,6 +49,7 @@ class VectorVariation:
     """
 
     space: RealVectors
+    first_mutation: float = 0.5
 
     def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Samples of the space."""
@@ -79,6 +84,8 @@ class CodeVariation:
     Attributes:
         space: the code grid.
         grids: (m, h, w) int64, what the generator encodes data as.
+        first_mutation: a size to begin with; cells that change without their neighbours soon leave
+            no face.
 
     Raises:
         DataError: there are no grids.
@@ -87,6 +94,7 @@ class CodeVariation:
 
     space: CodeGrid
     grids: NDArray[np.int64]
+    first_mutation: float = 0.1
 
     def __post_init__(self) -> None:
         if not len(self.space.validate(self.grids)):

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from benchmarks.editing import measured
-from benchmarks.editing_failures import LinearLevel, counted, searching
+from benchmarks.editing_failures import LinearLevel, counted
 from benchmarks.editing_memory import point
-from benchmarks.editing_methods import CHOSEN, REFERENCE, TRIED, fit, tried
+from benchmarks.editing_methods import CHOSEN, REFERENCE, TRIED, fit
 from benchmarks.editing_page import page
 from benchmarks.editing_parts import SMALL_SHARE, Evaluations, Faces
 from benchmarks.editing_tables import against_reference, ahead, pooled, preservation
@@ -67,7 +67,9 @@ def test_a_method_is_ahead_only_where_both_metrics_are_clearly_better() -> None:
     assert [name for name, each in found.items() if ahead(each)] == ["better"]
     assert found["better"]["others"].mean == pytest.approx(-0.009)
     assert against_reference(runs, "age", "better") == {}
-    assert "0.0600 ± 0.0248" in preservation(runs, "smile")
+    table = preservation(runs, "smile")
+    assert "0.0600 ± 0.0248" in table
+    assert table.count("none") == 8
 
 
 def test_buckets_are_pooled_by_their_edits() -> None:
@@ -87,8 +89,7 @@ def test_a_vector_is_measured_at_the_agreed_change(faces: Faces) -> None:
 
 def test_configurations_have_names_of_their_own() -> None:
     assert len({method.name for method in TRIED}) == len(TRIED)
-    assert len(tried()) == len(TRIED)
-    assert REFERENCE in CHOSEN
+    assert CHOSEN[REFERENCE].name in {method.name for method in TRIED}
 
 
 def test_a_linear_level_follows_the_squashed_one_and_leaves_its_range(faces: Faces) -> None:
@@ -102,8 +103,9 @@ def test_a_linear_level_follows_the_squashed_one_and_leaves_its_range(faces: Fac
     )
 
 
-def test_failures_are_counted_with_their_reason(faces: Faces) -> None:
-    problem = faces.problem("smile", 1)
+def test_a_loss_that_is_no_number_need_not_show_in_the_vector(faces: Faces) -> None:
+    """The logarithm's gradient is finite below 0, where its value is none: the paper's count of
+    vectors misses such runs."""
 
     class Low:
         def value(self, images: torch.Tensor) -> torch.Tensor:
@@ -112,9 +114,11 @@ def test_failures_are_counted_with_their_reason(faces: Faces) -> None:
         def __call__(self, images: torch.Tensor) -> np.ndarray:
             return self.value(images).double().numpy()
 
-    low = replace(problem, objective=Low())
-    assert counted(searching(low, "cross_entropy", 0.1, 1, 10), 2)["failures"] == 2
-    assert counted(searching(low, "squared_error", 0.1, 1, 10), 1)["failures"] == 0
+    low = replace(faces.problem("smile", 1), objective=Low())
+    how = {"rate": 0.1, "batch": 1, "iterations": 10, "seeds": 2}
+    plain, squared = (counted(low, loss, **how) for loss in ("cross_entropy", "squared_error"))
+    assert (plain["vectors"], plain["losses"], plain["bad_steps"]) == (0, 2, 20)
+    assert squared["losses"] == 0
 
 
 def test_a_point_of_memory_has_all_figures() -> None:

@@ -1,7 +1,7 @@
 """Inversion as an experiment: every solver, what it leaves, resuming, folders and mistakes."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -10,20 +10,29 @@ from PIL import Image
 from safetensors import safe_open
 from tiny_runs import events, figures, said, vqlso
 
+from pipeline.configuration import composed
 from pipeline.parts import SOLVERS
 from pipeline.parts.target_solvers import ONLY_TARGETS, TARGET_SOLVERS
 from pipeline.run_folder import RunFolder
 from pipeline.tasks import inversion as inversion_task
+from pipeline.tasks.inversion_problem import inversion_problem
 from pipeline.tasks.inversion_record import found_in
 from pipeline.terminal import INTERRUPTED
 from vqlso import target_image
-from vqlso.errors import ConfigError, DataError
-from vqlso.generators import load_generator
+from vqlso.errors import CheckpointError, ConfigError, DataError
+from vqlso.generators import load_discriminator, load_generator
+from vqlso.generators.pgan.class_space import ClassConditional
+from vqlso.generators.pgan.generator import PGAN
+from vqlso.generators.pgan.network import PGANNetwork
+from vqlso.generators.pgan.settings import PGANSettings
+from vqlso.generators.stylegan2.discriminator import Discriminator, StyleGAN2Discriminator
 from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.generators.stylegan2.network import StyleGAN2Network
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings
 from vqlso.generators.vae import VAE, VAENetwork, VAESettings
 from vqlso.generators.vqvae import VQVAE, VQVAENetwork, VQVAESettings
+from vqlso.objectives.criteria import inspirational
+from vqlso.objectives.feature_networks import RandomTaps
 
 SMALL = ("threads=1", "queries=14", "invert.starts=4")
 ONE_EACH = ("lbfgs", "nevergrad")  # a method that tells targets apart by itself, and one that not
@@ -31,13 +40,18 @@ ONE_EACH = ("lbfgs", "nevergrad")  # a method that tells targets apart by itself
 
 @pytest.fixture(scope="module")
 def generators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Files of untrained generators of 16 pixels, 32 for codes."""
+    """Files of untrained generators of 16 pixels, 32 for codes, and of two discriminators."""
     folder = tmp_path_factory.mktemp("generators")
     torch.manual_seed(0)
-    made = {
+    made: dict[str, Any] = {
         "stylegan2": StyleGAN2(StyleGAN2Network(StyleGAN2Settings(16, 4, 4, 0, 1, 64, 8))),
         "vae": VAE(VAENetwork(VAESettings(32, 2, 4))),
         "vqvae": VQVAE(VQVAENetwork(VQVAESettings(32, 2, 8, 4, 1))),
+        "pgan": PGAN(PGANNetwork(PGANSettings(5, (3,), (8, 8, 4)))),
+        "discriminator": StyleGAN2Discriminator(
+            Discriminator(StyleGAN2Settings(16, 4, 4, 0, 1, 64, 8))
+        ),
+        "coarse": StyleGAN2Discriminator(Discriminator(StyleGAN2Settings(8, 4, 4, 0, 1, 64, 8))),
     }
     for name, generator in made.items():
         generator.save(folder / f"{name}.safetensors")
@@ -187,6 +201,85 @@ def test_the_search_begins_at_what_the_encoder_makes(
     np.testing.assert_allclose(folder.read_arrays("archive/starts.npz")["z"][:1], encoded)
 
 
+def test_realism_counts_where_a_discriminator_is_given(
+    generators: dict[str, Path], photos: Path, tmp_path: Path
+) -> None:
+    given = (f"invert.target={photos}", f"invert.discriminator={generators['discriminator']}")
+    folder = inverted(tmp_path / "run", generators, *given, "invert.realism=0.5")
+    summary = folder.read_json("summary.json")
+    assert (summary["reached"], summary["tolerance"]) == (None, None)
+    assert summary["criterion"].endswith("+ 0.5 realism")
+    assert 'id="no-tolerance"' in folder.report.read_text()
+    z, _ = latents(folder)
+    images = load_generator(generators["stylegan2"]).decode(z, "w")
+    (grey, *_), criterion = found_in(folder), summary["results"][0]["criterion"]
+    assert grey.criterion == criterion
+    real = load_discriminator(generators["discriminator"])(2 * images - 1)[0]
+    wanted = target_image.read_target(photos / "grey.png")[None]
+    distance = inspirational("l2+features", features=RandomTaps(), norm_weight=0)
+    near = distance(images[:1], torch.zeros(1), distance.wanted(wanted, (16, 16)))
+    assert criterion == pytest.approx(float(near - 0.5 * real), abs=1e-4)
+
+
+def test_the_packaged_generator_brings_its_discriminator() -> None:
+    def criterion(*overrides: str) -> str:
+        config = composed("invert", ["invert.samples=1", *overrides])
+        return inversion_problem(config).problem.criterion.name
+
+    assert criterion().endswith("+ 1 realism")
+    assert criterion("invert.realism=0.3").endswith("+ 0.3 realism")
+    for without in ("invert.realism=0", "invert.criterion=l2"):
+        assert "realism" not in criterion(without)
+
+
+@pytest.mark.parametrize("solver", ONE_EACH)
+def test_a_held_class_stays_and_a_searched_one_is_one_of_them(
+    solver: str, generators: dict[str, Path], tmp_path: Path
+) -> None:
+    """The two strategies of paper 001, section III-C5."""
+    more = (f"solver={solver}", "invert.criterion=l2", "invert.samples=2")
+    held = inverted(tmp_path / "held", generators, *more, "generator.held=[2]", kind="pgan")
+    z, header = latents(held)
+    assert (header["space"], z.shape) == ("z", (2, 5))
+    generator = cast(PGAN, load_generator(generators["pgan"]))
+    one_hot = np.concatenate([z, np.tile([0.0, 0.0, 1.0], (2, 1))], axis=1)
+    again = generator.decode(one_hot).mul(255).round().byte().numpy()[1].transpose(1, 2, 0)
+    with Image.open(held.path / "results" / "001-sample-2.png") as result:
+        np.testing.assert_array_equal(np.asarray(result), again)
+
+    free = inverted(tmp_path / "free", generators, *more, kind="pgan")
+    z, header = latents(free)
+    assert (header["space"], z.shape) == ("z x class", (2, 8))
+    space = cast(ClassConditional, generator.space)
+    again = generator.decode(space.joined(z[:, :5], space.chosen(z)))
+    again = again.mul(255).round().byte().numpy()[1].transpose(1, 2, 0)
+    with Image.open(free.path / "results" / "001-sample-2.png") as result:
+        np.testing.assert_array_equal(np.asarray(result), again)
+
+
+def test_the_exact_search_learns_from_what_the_target_is_encoded_as(
+    generators: dict[str, Path], photos: Path, tmp_path: Path
+) -> None:
+    given = ("solver=surrogate_based", f"invert.target={photos / 'noise.jpg'}", "batch=2")
+    folder = inverted(
+        tmp_path / "run",
+        generators,
+        *given,
+        "solver.t=16",
+        "surrogate.trees=20",
+        "surrogate.min_samples_leaf=1",
+        "invert.starts=12",
+        "queries=18",
+        kind="vqvae",
+    )
+    starts = folder.read_arrays("archive/starts.npz")["z"]
+    assert len(np.unique(starts, axis=0)) > 1
+    for event in folder.journal.events("query"):
+        assert event["status"] == "optimal"
+        assert event["acquisition"] <= event["bound"] + 1e-9
+    assert folder.read_json("summary.json")["queries"] == 18
+
+
 def test_it_ends_when_all_targets_are_reached(generators: dict[str, Path], tmp_path: Path) -> None:
     folder = inverted(tmp_path / "run", generators, "invert.samples=2", "invert.tolerance=1e9")
     summary = folder.read_json("summary.json")
@@ -214,7 +307,9 @@ def test_a_resumed_run_has_the_same_targets(
         (["invert.target={photos}/notes.txt"], DataError, ["notes.txt", "PNG or JPEG"]),
         (["invert.target={photos}/.."], DataError, ["no picture in invert.target"]),
         (["solver=nevergrad", "solver.optimizer=TwoPointDE"], ConfigError, ["TwoPointsDE"]),
-        (["solver=surrogate_based"], ConfigError, ["scored training set", "lbfgs"]),
+        (["solver=surrogate_based"], ConfigError, ["searches codes", "use one of"]),
+        (["solver=slsqp"], ConfigError, ["scored training set", "lbfgs"]),
+        (["solver=slsqp", "surrogate.trees=3"], ConfigError, ["surrogate.trees", "no effect"]),
         (["solver=coordinate"], ConfigError, ["searches codes", "use one of"]),
         (["solver=adam", "solver.pairs=3"], ConfigError, ["solver.pairs", "no effect"]),
         (["solver=adam", "solver.step=3"], ConfigError, ["solver.step", "no effect"]),
@@ -227,6 +322,23 @@ def test_a_resumed_run_has_the_same_targets(
         (["invert.features=none.pth"], ConfigError, ["none.pth", "vgg19"]),
         (["invert.tolerance=-1"], ConfigError, ["invert.tolerance must be at least 0"]),
         (["queries=4"], ConfigError, ["invert.starts=4", "fewer starts"]),
+        (["invert.realism=1"], ConfigError, ["invert.discriminator=FILE", "train_stylegan2"]),
+        (["invert.realism=-1"], ConfigError, ["invert.realism must be at least 0"]),
+        (["invert.discriminator=none.safetensors"], ConfigError, ["invert.discriminator=none"]),
+        (
+            ["invert.discriminator={discriminator}", "invert.criterion=l2"],
+            ConfigError,
+            ["a criterion without realism", "invert.realism=1"],
+        ),
+        (
+            ["invert.discriminator={discriminator}", "invert.tolerance=1"],
+            ConfigError,
+            ["no least value", "invert.realism=0"],
+        ),
+        (["invert.discriminator={coarse}"], ConfigError, ["8 pixels", "16 pixels"]),
+        (["invert.discriminator={stylegan2}"], CheckpointError, ["which is no discriminator"]),
+        (["invert.features={photos}/notes.txt"], CheckpointError, ["notes.txt", "state dict"]),
+        (["invert.features={other}"], CheckpointError, ["VGG-19", "missing: features.0.weight"]),
     ],
 )
 def test_what_cannot_be_inverted(
@@ -239,7 +351,10 @@ def test_what_cannot_be_inverted(
 ) -> None:
     (photos / "empty").mkdir()
     given = [each.replace("{photos}/..", f"{photos}/empty") for each in more]
-    given = [each.replace("{photos}", str(photos)) for each in given]
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
+    files = {**generators, "photos": photos, "other": tmp_path / "other.pth"}
+    for name, path in files.items():
+        given = [each.replace(f"{{{name}}}", str(path)) for each in given]
     result = vqlso(*arguments(tmp_path / "run", generators, *given))
     assert result.exit_code == error.exit_code  # type: ignore[attr-defined]
     said(result, *words)

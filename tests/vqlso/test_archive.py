@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vqlso.archive import Archive
+from vqlso.archive import GRANULE, Archive
 from vqlso.contracts import EncodingGenerator, LatentSpace
 from vqlso.errors import LatentSpaceError
 from vqlso.images import to_unit
@@ -175,3 +175,17 @@ def test_training_images_may_be_memory_mapped_and_read_only() -> None:
     handed_out = archive.images(np.array([0, 3]))
     handed_out[:] = 0
     np.testing.assert_array_equal(archive.images(np.array([0, 3]))[1], pictures(1, 1)[0])
+
+
+@pytest.mark.parametrize("rows", [1, GRANULE, GRANULE + 1, 300])
+def test_encoders_see_few_different_numbers_of_images(rows: int) -> None:
+    images, seen = pictures(rows, 0), []
+
+    def encode(chunk: Images) -> Codes:
+        seen.append(len(chunk))
+        return encoder(1)(chunk)
+
+    archive = Archive(images, np.zeros(rows), codes(rows, 0), "old")
+    archive.reencode(encode, "new", chunk=2 * GRANULE)
+    assert all(count % GRANULE == 0 for count in seen)
+    np.testing.assert_array_equal(archive.latents("new"), encoder(1)(images))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -67,9 +68,9 @@ class FitState:
         """Take over what `save` wrote to the path, and tell how many steps it had done.
 
         Raises:
-            CheckpointError: it is damaged or belongs to another fit.
+            CheckpointError: it belongs to another fit, or is none.
         """
-        with continuing(path):
+        with _continuing(path):
             if saved["fit"] != (self.seed, self.steps):
                 raise ValueError("it was saved with another seed or number of steps")
             return self.go_back_to(saved)
@@ -103,21 +104,31 @@ class FitState:
 
 
 def saved_state(path: Path) -> Any:
-    """What `FitState.save` wrote; None if nothing was.
+    """What `FitState.save` wrote; None if nothing was, or if half of it is gone.
 
-    Raises:
-        CheckpointError: it is damaged.
+    A state is written whole or not at all, but a disk may lose what was written. Nothing but time
+    is lost with it: the training begins anew and comes to the same weights.
     """
-    with continuing(path):
-        return torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle can raise nearly anything
+        reason = (str(error).splitlines() or [""])[0]
+        warnings.warn(
+            f"The interrupted training at {path} cannot be read ({type(error).__name__}: "
+            f"{reason}). It begins anew.",
+            stacklevel=3,
+        )
+        return None
 
 
 @contextmanager
-def continuing(path: Path) -> Iterator[None]:
-    """Turn what a damaged state raises into a CheckpointError with the remedy."""
+def _continuing(path: Path) -> Iterator[None]:
+    """Turn what a state of something else raises into a CheckpointError with the remedy."""
     try:
         yield
-    except Exception as error:  # a damaged pickle can raise nearly anything
+    except Exception as error:  # whatever another structure than the expected one raises
         reason = (str(error).splitlines() or [""])[0]
         raise CheckpointError(
             f"The interrupted training at {path} cannot be continued "

@@ -127,7 +127,7 @@ def fit(
         if there were any.
 
     Raises:
-        CheckpointError: the saved state is damaged or belongs to another fit.
+        CheckpointError: the saved state belongs to another fit.
         TrainingError: the loss became infinite or NaN again and again, or another process failed.
     """
     started = perf_counter()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.evolution.generators import NAMED
 from pipeline.evolution.page.sessions import OpenSessions
 from pipeline.evolution.page.uploads import Uploads
+from pipeline.evolution.settings import MOST_IMAGES
 from vqlso.errors import ConfigError, VqlsoError
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 
-POPULATIONS = range(2, 65)
-PICKS = range(1, 21)
+POPULATIONS = range(2, MOST_IMAGES + 1)
+PICKS = range(1, MOST_IMAGES + 1)
 _SEEDS = 2**31
 _TITLES = {
     "stylegan2": ("StyleGAN2", "continuous latents: images blend"),
@@ -107,9 +108,12 @@ class Calls:
             return self._sessions.restore(self._uploads.get(str(wanted.get("upload"))))
         if start not in {"random", "photo"}:
             raise ConfigError("A session starts at random, from a photo or from a saved session.")
+        generator = self._generator(wanted.get("generator"))
         settings = replace(
             self._defaults,
-            generator=self._generator(wanted.get("generator")),
+            generator=generator,
+            # One generator's spaces are not another's.
+            space=self._defaults.space if generator == self._defaults.generator else None,
             start=start,
             photo=self._uploads.get(str(wanted.get("upload"))) if start == "photo" else None,
             target=self._uploads.get(str(wanted["target"])) if wanted.get("target") else None,

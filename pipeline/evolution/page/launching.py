@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
-import sys
+import socket
 import webbrowser
 from pathlib import Path
 from threading import Event
@@ -18,6 +19,7 @@ from vqlso.errors import ConfigError
 if TYPE_CHECKING:
     from pipeline.evolution.settings import EvolutionSettings
 
+PORTS = range(7860, 7960)
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -35,7 +37,7 @@ def launch(
 
     Raises:
         MissingExtraError: Gradio is not installed.
-        ConfigError: the port is in use or the address is not this machine's.
+        ConfigError: as `free_port`.
     """
     server, address = serve(runs, host=host, port=port, defaults=defaults)
     typer.echo(f"Choose images at {address}")
@@ -72,25 +74,47 @@ def serve(
 
     token = None if host in LOOPBACK else secrets.token_urlsafe(24)
     server = build_server(runs, defaults, hosts=LOOPBACK if token is None else None, token=token)
-    try:
-        _, address, _ = server.launch(
-            server_name=host,
-            server_port=port,
-            prevent_thread_lock=True,
-            quiet=True,
-            inbrowser=False,
-            share=False,
-            ssr_mode=False,
-            mcp_server=False,
-            enable_monitoring=False,
-            run_history=False,
-            footer_links=[],
-        )
-    except OSError as error:
-        raise ConfigError(
-            f"The page cannot be served at {host}, port {port or 'any'} ({error}). Choose another "
-            "--port, or leave it out for a free one."
-        ) from error
-    address = address.rstrip("/")
-    sys.stdout.flush()
+    server.launch(
+        server_name=host,
+        server_port=free_port(host, port),
+        prevent_thread_lock=True,
+        quiet=True,
+        inbrowser=False,
+        share=False,
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        run_history=False,
+        footer_links=[],
+    )
+    address = server.blocks.local_url.rstrip("/")
     return server, address if token is None else f"{address}/?token={token}"
+
+
+def free_port(host: str, port: int | None) -> int:
+    """The port if it is free, or the first free one.
+
+    Gradio tries a hundred ports of an address that is not this machine's, and complains of each.
+
+    Raises:
+        ConfigError: there is none, or no such address here.
+    """
+    for tried in PORTS if port is None else (port,):
+        try:
+            with socket.create_server((host, tried), family=_family(host)):
+                return tried
+        except OSError as error:
+            failed: Exception = error
+            if error.errno != errno.EADDRINUSE:
+                break
+        except OverflowError as error:
+            failed = error
+            break
+    raise ConfigError(
+        f"The page cannot be served at {host}, port {port or f'{PORTS[0]} to {PORTS[-1]}'} "
+        f"({failed}). Choose another --port or --host."
+    ) from failed
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -322,3 +322,12 @@ def test_what_changed_before_it_was_resumed_is_said(made_up):
     text = Page(write_report(folder)).text
     assert "2026-01-02 03:04 UTC" in text
     assert "torch was 1 and is 2" in text
+
+
+def test_a_retraining_that_diverged_is_told(made_up) -> None:
+    run = made_up()
+    whole = run.write_all()
+    assert "Retraining diverged" not in write_report(whole).read_text()
+    facts = {"round": 9, "queries": 40, "version": "v", "fit": {"halvings": 2.0}, "shift": {}}
+    whole.journal.append("round", facts)
+    assert "Retraining diverged on the way to round 9:" in write_report(whole).read_text()

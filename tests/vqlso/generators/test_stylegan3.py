@@ -192,8 +192,8 @@ def test_reduced_precision_is_close(settings: StyleGAN3Settings) -> None:
     exact = StyleGAN3(network).decode(z, "z")
     reduced = StyleGAN3(network, mixed_precision=True).decode(z, "z")
     assert reduced.dtype == torch.float32
-    torch.testing.assert_close(reduced, exact, atol=0.05, rtol=0)
-    assert exact.std() > 0.05
+    assert float(exact.std()) > 0.02
+    torch.testing.assert_close(reduced, exact, atol=0.01, rtol=0)
 
 
 def test_gradients_reach_the_latents() -> None:

@@ -92,6 +92,13 @@ def test_growth_goes_through_all_levels() -> None:
     assert PGANTraining(kimg=(1, 1), fading=0.0).phase(70).alpha == 1
 
 
+def test_looks_end_at_the_resolution_that_is_faded_in_whole() -> None:
+    sides: list[int] = []
+    trained(look=lambda now: sides.append(now.generator.image_shape[-1]))
+    # Four batches at 4 pixels, three while 8 pixels fade in, three at 8.
+    assert sides == [4] * 7 + [8] * 3
+
+
 def test_real_images_fade_in_as_generated_ones_do() -> None:
     pixels = torch.randn(2, 3, 16, 16)
     coarse = pixels.view(2, 3, 4, 4, 4, 4).mean(dim=(3, 5))

@@ -6,21 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from vqlso.generators.import_gan.found import FoundGenerator, copied
 from vqlso.generators.import_gan.recorded import Recorded
 from vqlso.generators.import_gan.refusal import expect
 from vqlso.generators.import_gan.torch_storage import StoredTensor
-from vqlso.generators.pgan.zoo import NETWORKS, generator_of, zoo_network
-
-FIRST_LAYER = "formatLayer."
+from vqlso.generators.pgan.zoo_names import FIRST_LAYER, NETWORKS
 
 
 def is_zoo(checkpoint: Mapping[str, object]) -> bool:
     """Whether it has a generator's network as the project names it, or is one."""
     names = [str(name) for name in checkpoint]
-    return any(name in NETWORKS or name.startswith(FIRST_LAYER) for name in names)
+    return any(name in NETWORKS or name.startswith(f"{FIRST_LAYER}.") for name in names)
 
 
 def read_zoo(
@@ -37,6 +33,11 @@ def read_zoo(
     Raises:
         RefusedError, CheckpointError: it is another network.
     """
+    # Of all kinds only this one is translated by PyTorch: the others need not wait for it.
+    import torch
+
+    from vqlso.generators.pgan.zoo import generator_of, zoo_network
+
     found = expect(generator_of(checkpoint), dict, "the generator's state")
     tensors = [(str(name), each) for name, each in found.items() if isinstance(each, StoredTensor)]
     weights = copied(tensors, largest)

@@ -93,7 +93,7 @@ class ClassConditional(RealVectors):
         parts = torch.split(z[:, self.z_dim :], list(self.classes), dim=1)
         one_hot = [F.one_hot(part.argmax(1), part.shape[1]).to(z) for part in parts]
         rounded = torch.cat([z[:, : self.z_dim], *one_hot], dim=1)
-        return rounded.detach() + z - z.detach()
+        return rounded.detach() + (z - z.detach())
 
     def joined(
         self, z: NDArray[np.floating[Any]], chosen: NDArray[np.integer[Any]]

@@ -20,10 +20,9 @@ from vqlso.errors import CheckpointError, ConfigError
 from vqlso.generators.pgan.generator import PGAN
 from vqlso.generators.pgan.network import PGANNetwork
 from vqlso.generators.pgan.settings import COARSEST, PGANSettings
+from vqlso.generators.pgan.zoo_names import FIRST_LAYER, NETWORKS
 from vqlso.generators.stylegan2.layers import GAIN, LEAK, fir_filter
 
-# In the order of preference: the running mean is what images are made with.
-NETWORKS = ("avgG", "netG")
 # The class that its files keep their options in.
 OPTIONS = "models.utils.config.BaseConfig"
 LARGEST = 16384
@@ -156,7 +155,7 @@ def _settings(weights: Mapping[str, Tensor], classes: tuple[int, ...], path: Pat
     levels = sum(name.startswith("toRGBLayers.") and name.endswith(".weight") for name in weights)
     try:
         colours = [weights[f"toRGBLayers.{level}.weight"] for level in range(levels)]
-        latent_dim = weights["formatLayer.weight"].shape[1]
+        latent_dim = weights[f"{FIRST_LAYER}.weight"].shape[1]
         if COARSEST * 2 ** (levels - 1) > LARGEST:
             raise ConfigError(f"it has {levels} resolutions")
         return PGANSettings(
@@ -175,7 +174,7 @@ def _settings(weights: Mapping[str, Tensor], classes: tuple[int, ...], path: Pat
 
 def _translated(weights: Mapping[str, Tensor], levels: int) -> dict[str, Tensor]:
     """The same network in this project's names; of unknown names, none is left out."""
-    names = {"formatLayer": "format", "groupScale0.0": "conv"}
+    names = {FIRST_LAYER: "format", "groupScale0.0": "conv"}
     for level in range(levels):
         names[f"toRGBLayers.{level}"] = f"torgb.{level}"
         for conv in range(2):

@@ -1,0 +1,73 @@
+"""Sessions on the command line: their report, and where they are opened."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sessions_of_tests import begun, counts, picture
+from tiny_runs import said, vqlso
+
+from pipeline.evolution import page
+from pipeline.evolution.session import EvolutionSettings
+
+
+def test_the_report_shows_the_way_to_the_favourite(
+    generators: dict[str, Path], tmp_path: Path
+) -> None:
+    session = begun(tmp_path / "s", generators["stylegan2"], target=picture())
+    assert vqlso("report", session.folder.path).exit_code == 0
+    assert "Nothing has been picked yet" in session.folder.report.read_text()
+    for rows in ((1, 1, 3), (2,), (4, 5)):
+        session.pick(counts(*rows))
+    session.back(2)
+    result = vqlso("report", session.folder.path)
+    assert result.exit_code == 0, result.output
+    text = session.folder.report.read_text()
+    assert text.count('class="step"') == 2
+    assert text.count('alt="Picked in step 1"') == 2
+    assert text.count('alt="Picked in step 2"') == 1
+    assert "picked 2 times" in text
+    assert "drawn at random" in text
+    assert "made by changes of size 0.50" in text
+    assert "1, by which 1 step was left" in text
+    assert "shown beside" in text
+    assert "<dd>18</dd>" in text  # the images of three answered generations
+
+
+def test_neither_resume_nor_run_wait_for_a_person(
+    generators: dict[str, Path], tmp_path: Path
+) -> None:
+    session = begun(tmp_path / "s", generators["stylegan2"])
+    said(vqlso("resume", session.folder.path), "vqlso evolve", "waits for a person")
+    said(vqlso("run", "demo", "task=evolve"), "vqlso evolve")
+    said(vqlso("run", "demo", "evolve.picks=3"), "evolve.picks", "use vqlso evolve")
+
+
+def test_the_page_is_launched_with_what_was_asked(
+    generators: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[Any] = []
+    monkeypatch.setattr(page, "launch", lambda *given, **named: launched.append((given, named)))
+    file = str(generators["vae"])
+    options = ("--generator", file, "--picks", "1", "--port", "7999", "--no-browser")
+    result = vqlso("evolve", *options, "--runs", tmp_path)
+    assert result.exit_code == 0, result.output
+    defaults = EvolutionSettings(generator=file, picks=1)
+    expected = {"host": "127.0.0.1", "port": 7999, "browser": False, "defaults": defaults}
+    assert launched == [((tmp_path,), expected)]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--generator", "nowhere"), ("no generator", "stylegan2")),
+        (("--generator", "vae"), ("No trained vae", "--generator")),
+        (("--picks", "0"), ("picks=0",)),
+        (("--truncation", "-1"), ("truncation",)),
+    ],
+)
+def test_mistakes_are_said_before_the_page_is_there(
+    options: tuple[str, ...], words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "launch", lambda *given, **named: pytest.fail("launched"))
+    said(vqlso("evolve", *options), *words)
