@@ -25,7 +25,7 @@ from benchmarks.recording import Recording
 from pipeline.evolution.session import EvolutionSession, EvolutionSettings
 from pipeline.run_folder import RunFolder
 from vqlso.data.faces import procedural_faces
-from vqlso.hardware import available_cores, limit_threads
+from vqlso.hardware import limit_threads
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ def _clocked(call: Callable[[], T]) -> tuple[T, float]:
 
 def main() -> None:
     """Measure, write and print."""
-    limit_threads(available_cores())
+    limit_threads(1)  # the figures of a person on any machine, however busy the other cores are
     heads = ["session", "begun, s", "next images, s: median (worst)", "opened again, s"]
     rows = []
     with Recording("evolution_times", "python -m benchmarks.evolution_times") as recording:

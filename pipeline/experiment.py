@@ -18,7 +18,7 @@ from pipeline.sources import anchored
 from pipeline.tasks.registry import TASKS
 from pipeline.threads import threads_of
 from vqlso.errors import RunFolderError
-from vqlso.hardware import limit_kernel_cache, limit_threads
+from vqlso.hardware import limit_threads
 from vqlso.progress import SILENT, Progress
 
 Tell = Callable[[str], None]
@@ -124,7 +124,6 @@ def carry_on(
 
 def _carry_on(config: ExperimentConfig, folder: RunFolder, progress: Progress, tell: Tell) -> None:
     limit_threads(threads_of(config))
-    limit_kernel_cache()
     with mirrored(folder, config.tracker, tell) as mirror:
         summary = TASKS[config.task].run(anchored(config), folder, progress)
         folder.write_json(folder.summary.name, {**summary, "smoke_test": config.smoke_test})

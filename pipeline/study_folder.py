@@ -165,6 +165,7 @@ def is_finished(path: Path) -> bool:
 def ended(path: Path) -> bool:
     """Whether nothing is left to do for a run; one that is damaged is not, and will say so."""
     try:
-        return is_finished(path)
+        # The report comes last: a run that was killed before it still owes it.
+        return is_finished(path) and (path / "report.html").is_file()
     except RunFolderError:
         return False

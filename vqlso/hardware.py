@@ -25,16 +25,6 @@ def limit_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def limit_kernel_cache(kernels: int = 256) -> None:
-    """Bound the convolutions that oneDNN keeps compiled, unless the environment says otherwise.
-
-    It keeps 1,024, and compiles them anew for each number of images: in thousands of queries,
-    after whose retrainings ever more images are encoded, they came to 80 MiB. Without effect where
-    a network was run before.
-    """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(kernels))
-
-
 @cache
 def bfloat16_pays() -> bool:
     """Whether bf16 runs on matrix hardware: on a GPU of 2020 or later, or AMX / AVX-512 BF16.

@@ -11,8 +11,9 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.ascent.loop import AscentLoop
 from pipeline.ascent.record import asked_in, best_latent, scored_start
-from pipeline.loop import Budget, Loop
+from pipeline.loop import Budget
 from pipeline.parts.generators import stored_generator
 from pipeline.parts.target_solvers import build_target_solver
 from pipeline.report import pictures
@@ -67,7 +68,7 @@ def super_resolve(
     """
     problem, small, origin = _problem(config)
     archive, seconds = scored_start(folder, problem, config.ascent.starts, config.seed)
-    Loop(
+    AscentLoop(
         problem=problem,
         generator=problem.generator,
         archive=archive,

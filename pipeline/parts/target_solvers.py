@@ -82,12 +82,6 @@ def _coordinate(config: ExperimentConfig, problem: TargetImage) -> CoordinateSea
     return CoordinateSearch(cast(CodeGrid, problem.space), seed=config.seed)
 
 
-def _surrogate_based(config: ExperimentConfig, problem: TargetImage) -> Solver:
-    """Around the best grids so far: a target has one answer, near the best."""
-    near = replace(config, solver=replace(config.solver, references="weighted"))
-    return SOLVERS["surrogate_based"].build(near, problem.space, 1)
-
-
 def _random_latents(config: ExperimentConfig, problem: TargetImage) -> RandomLatents:
     """Of the space itself: a few starts have no distribution that could be fitted."""
     return RandomLatents(problem.space, seed=config.seed)
@@ -121,11 +115,11 @@ TARGET_SOLVERS: dict[str, TargetSolverPart] = {
     "coordinate": TargetSolverPart(
         "one cell's code at a time, kept where it is better", _coordinate, latents=("codes",)
     ),
-    "surrogate_based": TargetSolverPart(
-        SOLVERS["surrogate_based"].line, _surrogate_based, latents=("codes",)
-    ),
     "random_latents": TargetSolverPart("fresh samples of the latent space", _random_latents),
-    **{kind: _searching(kind) for kind in ("local_search", "cma_es", "turbo", "genetic")},
+    **{
+        kind: _searching(kind)
+        for kind in ("surrogate_based", "local_search", "cma_es", "turbo", "genetic")
+    },
 }
 ONLY_TARGETS = tuple(kind for kind in TARGET_SOLVERS if kind not in SOLVERS)
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from time import perf_counter
 from typing import Any
 
+from pipeline.ascent.loop import AscentLoop
 from pipeline.ascent.measures import measured
 from pipeline.ascent.methods import build_climb, evaluations
 from pipeline.ascent.problem import ascended, planned_problem
 from pipeline.ascent.record import scored_start
 from pipeline.ascent.super_resolution import check_super_resolution, super_resolve
-from pipeline.loop import Budget, Loop
+from pipeline.loop import Budget
 from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig
 from vqlso.errors import ConfigError, LatentSpaceError, SolverError
 from vqlso.progress import Progress
-from vqlso.records import Proposal
 from vqlso.spaces import CodeGrid
 
 SUPER_RESOLUTION = "super_resolution"
@@ -86,14 +84,3 @@ def score_ascent(config: ExperimentConfig, folder: RunFolder, progress: Progress
         "generator": {"version": known.problem.version, "origin": known.origin},
         "seed": config.seed,
     }
-
-
-class AscentLoop(Loop):
-    """The loop without controls, which would cost as much as queries, and with all its seconds."""
-
-    def propose(self) -> Proposal:
-        """As `Loop`; what the solver computes, gradients and fits, is its own time."""
-        began = perf_counter()
-        proposal = super().propose()
-        seconds = {"propose": perf_counter() - began}
-        return replace(proposal, controls={}, details={**proposal.details, "seconds": seconds})

@@ -84,8 +84,8 @@ class CodeVariation:
     Attributes:
         space: the code grid.
         grids: (m, h, w) int64, what the generator encodes data as.
-        first_mutation: a size to begin with; cells that change without their neighbours soon leave
-            no face.
+        first_mutation: a size to begin with, smaller than of vectors: a cell that changes without
+            its neighbours fits them by chance only.
 
     Raises:
         DataError: there are no grids.

@@ -32,7 +32,6 @@ METHODS = {
     "reinforce": (),
     "conditional": ("ascent.refit=8",),
     "surrogate": ("solver.samples=200", "surrogate.epochs=1"),
-    "random": (),
     "super_resolution": ("ascent.factor=4", "solver.chains=2"),
 }
 CHANGES = ("finetune", "reinforce")

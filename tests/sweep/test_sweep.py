@@ -118,6 +118,17 @@ def test_what_was_interrupted_is_continued(copied: Place) -> None:
     assert tables(copied.study) == before
 
 
+def test_a_run_that_was_killed_before_its_report_is_reported(copied: Place) -> None:
+    run, *_ = (copied.study / run["run"] for run in plan(copied))
+    (run / "report.html").unlink()
+    before = copied.runs
+    result = again()
+    assert result.exit_code == 0, result.output
+    assert "1 runs to do, 3 finished before" in result.stderr
+    assert (run / "report.html").is_file()
+    assert copied.runs == before
+
+
 def test_a_failed_run_is_recorded_and_tried_again(copied: Place, tmp_path: Path) -> None:
     study = yaml.safe_load(Path("deaths.yaml").read_text())
     study["methods"].append({"name": "broken", "overrides": ["objective.target=mortal:broken"]})

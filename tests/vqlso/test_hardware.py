@@ -1,13 +1,11 @@
 """Threads and precision follow one switch."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 import torch
 
 from vqlso import hardware
-from vqlso.hardware import limit_kernel_cache
 
 CPU = torch.device("cpu")
 
@@ -54,15 +52,3 @@ def test_threads_are_bounded() -> None:
     hardware.limit_threads(1)
     assert torch.get_num_threads() == 1
     assert hardware.available_cores() >= 1
-
-
-def test_compiled_kernels_are_bounded_unless_the_environment_says_how_many(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
-    monkeypatch.setenv(name, "7")
-    limit_kernel_cache()
-    assert os.environ[name] == "7"
-    monkeypatch.delenv(name)
-    limit_kernel_cache(99)
-    assert os.environ[name] == "99"
