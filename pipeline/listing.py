@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from rich.table import Table
 
 from pipeline.configuration import config_folder, experiments
 from pipeline.matrix import together
 from pipeline.parts import GENERATORS, RETRAINERS, SOLVERS, SURROGATES
+from pipeline.parts.direction_solvers import DIRECTION_SOLVERS
+from pipeline.parts.part import Part
 from pipeline.parts.target_solvers import ONLY_TARGETS, TARGET_SOLVERS
 from pipeline.study import studies
 from solvers.trees.backends import BACKENDS, BackendEntry
@@ -21,16 +25,15 @@ def listing() -> list[dict[str, str]]:
     rows += [_row("study", name, _first_comment("study", name)) for name in studies()]
     for role in ("size", "data", "generator", "objective"):
         rows += [_row(role, name, _first_comment(role, name)) for name in _choices(role)]
-    targeted = {
-        kind: replace(part, line=f"of invert only: {part.line}")
-        for kind, part in TARGET_SOLVERS.items()
-        if kind in ONLY_TARGETS
-    }
-    for role, parts in (
+    targeted = {kind: TARGET_SOLVERS[kind] for kind in ONLY_TARGETS}
+    roles: tuple[tuple[str, Mapping[str, Part[Any]]], ...] = (
         ("surrogate", SURROGATES),
-        ("solver", SOLVERS | targeted),
+        ("solver", SOLVERS),
+        ("solver", _only("invert", targeted)),
+        ("solver", _only("edit_smile", DIRECTION_SOLVERS)),
         ("retrainer", RETRAINERS),
-    ):
+    )
+    for role, parts in roles:
         rows += [
             _row(role, name, part.line, "" if part.installed else f"vqlso[{part.extra}]")
             for name, part in parts.items()
@@ -62,6 +65,13 @@ def matrix_table() -> Table:
     for solver in SOLVERS:
         table.add_row(solver, *(together(generator, solver) for generator in GENERATORS))
     return table
+
+
+def _only(experiment: str, parts: Mapping[str, Part[Any]]) -> dict[str, Part[Any]]:
+    return {
+        kind: replace(part, line=f"of {experiment} only: {part.line}")
+        for kind, part in parts.items()
+    }
 
 
 def _row(role: str, name: str, what: str, install: str = "") -> dict[str, str]:

@@ -34,6 +34,9 @@ MOVABLE = (
     "generator.checkpoint",
     "objective.checkpoint",
     "invert.target",
+    "edit.regressor",
+    "edit.identity",
+    "solver.discriminator",
 )
 FILE = "environment.json"
 

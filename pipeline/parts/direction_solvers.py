@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from pipeline.parts.part import Part
+from pipeline.parts.solvers import SOLVERS
 from pipeline.settings import ExperimentConfig
 from solvers.directions import (
     DirectionCMAES,
@@ -182,3 +183,16 @@ def build_direction_solver(
     except SolverError as error:
         raise ConfigError(str(error)) from error
     return solver, 1 if chosen.asked is None else chosen.asked(config.batch, solver)
+
+
+def require_no_direction_solver(kind: str) -> None:
+    """Refuse for a search what only finds edit directions.
+
+    Raises:
+        ConfigError: with what to do instead.
+    """
+    if kind in DIRECTION_SOLVERS:
+        raise ConfigError(
+            f"solver={kind} finds edit directions, not images of a high score: `vqlso run "
+            f"edit_smile solver={kind}` does, or use one of {', '.join(SOLVERS)}."
+        )

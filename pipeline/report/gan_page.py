@@ -45,9 +45,8 @@ class Sheet:
 
 
 def looks_of(folder: RunFolder) -> list[Event]:
-    """The journalled looks by length; of a stretch that was trained twice the later ones."""
-    by_length = {event["kimg"]: event for event in folder.journal.events("look")}
-    return [by_length[kimg] for kimg in sorted(by_length)]
+    """The journalled looks, by length."""
+    return sorted(folder.journal.events("look"), key=lambda event: event["kimg"])
 
 
 def sample_file(kimg: float) -> str:

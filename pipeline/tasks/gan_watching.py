@@ -65,7 +65,9 @@ class Watcher(Generic[Made]):
     network: FeatureNetwork = field(default_factory=RandomFeatures)
 
     def look(self, now: Snapshot[Made]) -> None:
-        """Write a grid, the generator and a journal line."""
+        """Write a grid, the generator and a journal line, unless that was done before a kill."""
+        if any(event["kimg"] == now.kimg for event in self.folder.journal.events("look")):
+            return
         began, looked = perf_counter(), self.made(now.generator)
         grid = pictures.png(pictures.grid(looked.shown, columns=8))
         self.folder.write(sample_file(now.kimg), grid)

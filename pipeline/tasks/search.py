@@ -9,6 +9,7 @@ from pipeline.evaluation import evaluate
 from pipeline.journal import Event
 from pipeline.loop import Budget, Loop
 from pipeline.parts import GENERATORS, RETRAINERS, build_retrainer, build_solver
+from pipeline.parts.direction_solvers import require_no_direction_solver
 from pipeline.parts.target_solvers import require_no_target_solver
 from pipeline.preparation import Preparation, prepare
 from pipeline.run_folder import RunFolder
@@ -29,6 +30,7 @@ def check_search(config: ExperimentConfig) -> None:
     """
     generator = GENERATORS[config.generator.kind]
     require_no_target_solver(config.solver.kind)
+    require_no_direction_solver(config.solver.kind)
     try:
         build_solver(config, generator.space(config), threads=1)
     except (SolverError, LatentSpaceError) as error:

@@ -1,4 +1,4 @@
-"""The Python of the pages on generators and inversion runs as it stands."""
+"""The Python of the pages on what the loop is used for runs as it stands."""
 
 import os
 import re
@@ -12,7 +12,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["generators.md", "inversion.md"])
+@pytest.mark.parametrize("page", ["generators.md", "inversion.md", "editing.md", "evolution.md"])
 def test_its_example_runs(page: str, tmp_path: Path) -> None:
     blocks = BLOCK.findall((DOCS / page).read_text(encoding="utf-8"))
     assert blocks
