@@ -59,7 +59,7 @@ def run(
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Run an experiment: size=tiny|demo|paper seed=N queries=N out=DIR data=faces|textures|celeba|folder."""
+    """Run an experiment: size=tiny|demo|paper seed=N queries=N out=DIR data=faces|celeba|folder."""
 
     def go() -> RunFolder:
         from pipeline.configuration import composed
