@@ -34,6 +34,7 @@ MOVABLE = (
     "generator.checkpoint",
     "objective.checkpoint",
     "invert.target",
+    "invert.discriminator",
     "edit.regressor",
     "edit.identity",
     "solver.discriminator",
