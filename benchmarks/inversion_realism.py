@@ -15,9 +15,8 @@ import numpy as np
 import torch
 
 from benchmarks.inversion_cases import SPACE
-from pipeline.parts.generators import PACKAGED_GAN
+from pipeline.parts.generators import PACKAGED_DISCRIMINATOR, PACKAGED_GAN
 from pipeline.report import pictures
-from pipeline.tasks.inversion_problem import PACKAGED_DISCRIMINATOR
 from solvers.gradient import LBFGS
 from solvers.inversion import invert
 from vqlso.data.faces import procedural_faces

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.parts.generators import stored_generator
+from pipeline.parts.generators import PACKAGED_DISCRIMINATOR, stored_generator
 from pipeline.run_folder import RunFolder
 from pipeline.scorers import given_objective, prepare_scorers, with_degrees
 from pipeline.settings import ExperimentConfig
-from pipeline.shelf import PACKAGED, Shelf
+from pipeline.shelf import Shelf
 from pipeline.sources import default_cache, load_data
 from vqlso.contracts import Generator, Objective
 from vqlso.data.celeba import has_binary_labels
@@ -27,7 +27,6 @@ from vqlso.objectives.text_score import text_score
 from vqlso.progress import Progress
 from vqlso.score_problem import ScoreAscent
 
-PACKAGED_DISCRIMINATOR = PACKAGED / "stylegan2-faces-discriminator.safetensors"
 # The images that an ascent should come near to: the best tenth of the data.
 TARGET_SHARE = 0.1
 

@@ -36,6 +36,7 @@ from vqlso.training.vae import VAETraining, reconstruction_error, train_vae
 from vqlso.training.vqvae import RECIPE_VERSION, VQVAETraining, reconstruction_quality, train_vqvae
 
 PACKAGED_GAN = PACKAGED / "stylegan2-faces.safetensors"
+PACKAGED_DISCRIMINATOR = PACKAGED / "stylegan2-faces-discriminator.safetensors"
 # Of the kinds that are not trained for a run.
 PACKAGED_FILES = {"stylegan2": PACKAGED_GAN, "pgan": PACKAGED / "pgan-textures.safetensors"}
 # Kinds of files that one choice of generator reads.

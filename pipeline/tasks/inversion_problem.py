@@ -11,9 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pipeline.parts.generators import stored_generator
+from pipeline.parts.generators import PACKAGED_DISCRIMINATOR, stored_generator
 from pipeline.settings import ExperimentConfig
-from pipeline.shelf import PACKAGED
 from vqlso.contracts import Generator, LatentSpace
 from vqlso.errors import ConfigError, DataError
 from vqlso.generators import load_discriminator
@@ -28,7 +27,6 @@ from vqlso.target_problem import TargetImage
 # Criteria resize targets to what they compare; no detail that one of them sees is lost before.
 SMALLEST_EDGE = 256
 UNTRAINED = "random"
-PACKAGED_DISCRIMINATOR = PACKAGED / "stylegan2-faces-discriminator.safetensors"
 
 
 @dataclass(frozen=True)
