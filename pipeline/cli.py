@@ -44,7 +44,8 @@ app = typer.Typer(
 app.add_typer(trees, name="trees")
 
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="Continue although configuration or objective changed.")
+    bool,
+    typer.Option("--force", help="Continue although something changed, or the run is another's."),
 ]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder.")]
 
@@ -91,7 +92,11 @@ def resume(
 
     def go() -> RunFolder:
         from pipeline.experiment import resume as resume_run
+        from pipeline.origin import require_own
+        from pipeline.run_folder import RunFolder
 
+        if not force:
+            require_own(RunFolder.existing(folder))
         return resume_run(folder, progress(as_json or quiet), force=force, tell=complain)
 
     _finish(go, as_json, debug)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
@@ -17,10 +18,15 @@ from yaml import YAMLError
 
 from pipeline.settings import ExperimentConfig
 from pipeline.unused import check_used
+from pipeline.yaml_text import settings_by_name
 from vqlso.errors import ConfigError
 
 # Where results go and how fast they come does not change them.
 NOT_HASHED = ("out", "cache", "threads", "tracker")
+
+
+# What a file ends in that is no configuration.
+_UNFIT = (OmegaConfBaseException, YAMLError, OSError, ValueError, RecursionError)
 
 
 def config_folder() -> Path:
@@ -54,7 +60,10 @@ def composed(experiment: str, overrides: Sequence[str] = ()) -> ExperimentConfig
             values = compose("config", chosen)
         config = _typed(OmegaConf.to_container(values, resolve=True))
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(f"The configuration is not valid: {_told(error)}") from error
+        told = _told(error)
+        if absent := re.search(r"override '(\w+)'\. No match", told):
+            told = f"experiment '{experiment}' has no {absent[1]} to choose."
+        raise ConfigError(f"The configuration is not valid: {told}") from error
     keys = _keys(ExperimentConfig)
     check_used(config, [key for each in overrides if (key := each.partition("=")[0]) in keys])
     return config
@@ -67,8 +76,12 @@ def saved(path: Path) -> ExperimentConfig:
         ConfigError: it does not fit this version.
     """
     try:
-        return _typed(OmegaConf.to_container(OmegaConf.load(path)))
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+        if "${" in text:
+            # A run writes values only. In a stranger's file one could ask for the environment.
+            raise YAMLError("an interpolation, ${...}, in place of a value")
+        return _typed(OmegaConf.to_container(settings_by_name(text)))
+    except _UNFIT as error:
         raise ConfigError(f"{path} does not fit this version: {_told(error)}") from error
 
 
@@ -149,6 +162,6 @@ def _keys(config: type, prefix: str = "") -> dict[str, str]:
 
 def _told(error: Exception) -> str:
     """The error's first line, with the key that it is about."""
-    line = str(error).strip().splitlines()[0]
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
     key = getattr(error, "full_key", None)
     return f"{key}: {line}" if key else line

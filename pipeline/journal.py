@@ -75,7 +75,7 @@ class Journal:
             lines, last, told = "", self._last, []
             for more, each in zip(reversed(range(len(facts))), facts, strict=True):
                 event = plain({"event": kind, **each} | ({"more": more} if more else {}))
-                last = None if last is None else _link(event, last)
+                last = None if last is None else link_to(event, last)
                 told.append(event | {"time": time})
                 link = {} if last is None else {LINK: last}
                 lines += json.dumps(told[-1] | link, allow_nan=False) + "\n"
@@ -115,7 +115,7 @@ class Journal:
             if number == 1 and told is None:
                 last = link = None
             elif link is not None:
-                link = _link(event, link)
+                link = link_to(event, link)
             if told != link:
                 raise RunFolderError(
                     f"Line {number} of {self.path} does not follow from the lines before it: "
@@ -156,7 +156,7 @@ class Journal:
         self._mended = True
 
 
-def _link(event: Event, before: str) -> str:
+def link_to(event: Event, before: str) -> str:
     """Sixteen hexadecimal digits of the event without its time, and of the link before it."""
     facts = {key: value for key, value in event.items() if key != "time"}
     return hashlib.sha256(f"{before}{json.dumps(facts)}".encode()).hexdigest()[:16]

@@ -23,7 +23,7 @@ def listing() -> list[dict[str, str]]:
     """Rows of role, name, one line, and what to install ("" where it is installed)."""
     rows = [_row("experiment", name, _first_comment("experiment", name)) for name in experiments()]
     rows += [_row("study", name, _first_comment("study", name)) for name in studies()]
-    for role in ("size", "data", "generator", "objective"):
+    for role in ("size", "data", "generator", "objective", "method"):
         rows += [_row(role, name, _first_comment(role, name)) for name in _choices(role)]
     targeted = {kind: TARGET_SOLVERS[kind] for kind in ONLY_TARGETS}
     roles: tuple[tuple[str, Mapping[str, Part[Any]]], ...] = (

@@ -18,6 +18,7 @@ import solvers
 import vqlso
 from pipeline.configuration import NOT_HASHED
 from pipeline.journal import plain
+from pipeline.origin import FACT, FILE, mark_of
 from pipeline.run_folder import RunFolder
 from pipeline.scorers import given_source
 from pipeline.settings import ExperimentConfig
@@ -39,7 +40,6 @@ MOVABLE = (
     "edit.identity",
     "solver.discriminator",
 )
-FILE = "environment.json"
 
 
 def environment(config: ExperimentConfig, command: Sequence[str]) -> dict[str, Any]:
@@ -50,6 +50,7 @@ def environment(config: ExperimentConfig, command: Sequence[str]) -> dict[str, A
         "processor": platform.processor() or platform.machine(),
         "cores": available_cores(),
         "threads": threads_of(config),
+        FACT: mark_of(config),
         **_versions(),
         **_subject(config),
     }

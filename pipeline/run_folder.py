@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,13 +14,13 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from PIL import Image
 from safetensors import SafetensorError
 from yaml import YAMLError
 
 from pipeline.journal import Journal, plain
+from pipeline.yaml_text import settings_by_name
 from vqlso.contracts import KeepsSurrogate, RetrainableGenerator
 from vqlso.errors import CheckpointError, RunFolderError
 from vqlso.files import locked, write_whole
@@ -54,13 +55,14 @@ class RunFolder:
         """A folder that a run has written.
 
         Raises:
-            RunFolderError: there is no run in it.
+            RunFolderError: there is no run in it, or a link that leads out of it.
         """
         if not (path / "config.yaml").is_file():
             raise RunFolderError(
                 f"{path} is not a run folder: it has no config.yaml. "
                 "Runs lie under runs/ unless out=DIR said otherwise."
             )
+        _require_no_links(path)
         return cls(path)
 
     @property
@@ -89,16 +91,19 @@ class RunFolder:
         """Keep every other process from writing to this run.
 
         Raises:
-            RunFolderError: one is already writing.
+            RunFolderError: one is already writing, or the folder cannot be written.
         """
+        lock = self.path / ".lock"
         with ExitStack() as held:
             try:
-                held.enter_context(locked(self.path / ".lock"))
+                held.enter_context(locked(lock))
             except BlockingIOError as error:
                 raise RunFolderError(
                     f"Another process is working on {self.path}. Wait for its end, or stop "
                     "it, before you resume the run."
                 ) from error
+            except OSError as error:
+                raise _unwritable(lock, self.path, error) from error
             yield
 
     def generator_of(self, round_: int) -> Path:
@@ -147,6 +152,8 @@ class RunFolder:
         while round_ // stride >= MOST_ROUNDS:
             stride *= 2
         for folder in (self.path / "rounds").glob("[0-9]*"):
+            if not folder.name.isdecimal():  # a copy that a person made
+                continue
             number = int(folder.name)
             if number < round_:
                 self.generator_of(number).unlink(missing_ok=True)
@@ -196,11 +203,10 @@ class RunFolder:
         """The composed configuration, verbatim."""
         try:
             text = self.config.read_text(encoding="utf-8")
-            if isinstance(OmegaConf.create(text), DictConfig):
-                return text
-        except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
+            settings_by_name(text)
+            return text
+        except (OSError, ValueError, RecursionError, YAMLError, OmegaConfBaseException) as error:
             raise self._damaged(self.config.name) from error
-        raise self._damaged(self.config.name)
 
     def _damaged(self, name: str) -> RunFolderError:
         return RunFolderError(
@@ -249,12 +255,29 @@ def writing(path: Path, run: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        free = shutil.disk_usage(run).free / 1e6
-        raise RunFolderError(
-            f"{path} cannot be written ({reason}; {free:.0f} MB are free). What was computed so "
-            f"far is kept: make room or mend the folder's rights, then `vqlso resume {run}`."
-        ) from error
+        raise _unwritable(path, run, error) from error
+
+
+def _unwritable(path: Path, run: Path, error: Exception) -> RunFolderError:
+    reason = getattr(error, "strerror", None) or error
+    free = shutil.disk_usage(run).free / 1e6
+    again = f"`vqlso resume {run}`" if (run / "config.yaml").is_file() else "the same command again"
+    return RunFolderError(
+        f"{path} cannot be written ({reason}; {free:.0f} MB are free). What was computed so "
+        f"far is kept: make room or mend the folder's rights, then {again}."
+    )
+
+
+def _require_no_links(run: Path) -> None:
+    """A link in a stranger's folder would have its target written, or deleted, in its place."""
+    for folder, folders, files in os.walk(run):
+        for name in (*folders, *files):
+            if (Path(folder) / name).is_symlink():
+                raise RunFolderError(
+                    f"{Path(folder) / name} is a link. What is within a run's folder is written "
+                    "and deleted, so nothing in it may lead elsewhere: put the file itself there. "
+                    "The folder as a whole may be a link."
+                )
 
 
 def _image_name(query: int, role: str) -> str:

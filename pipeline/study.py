@@ -15,6 +15,7 @@ from pipeline.checks import check
 from pipeline.configuration import composed, config_folder, nearest, run_name
 from pipeline.scorers import given_objective
 from pipeline.settings import ExperimentConfig
+from pipeline.yaml_text import without_aliases
 from vqlso.errors import ConfigError, VqlsoError
 
 DECIDED = {"seed": "its seeds (--seeds)", "out": "the study's folder (--out)"}
@@ -182,8 +183,8 @@ def as_override(value: Any) -> str:
 
 def _parsed(path: Path) -> Study:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(without_aliases(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
     known = [each.name for each in fields(Study)]
     if not isinstance(content, dict):

@@ -188,7 +188,7 @@ class AscentConfig:
     starts: int = 40
     prior: float = 0.0
     learning_rate: float = 1e-3
-    anchor: float = 10.0
+    anchor: float = 100.0
     noise: float = 0.7
     asked: float | None = None
     refit: int = 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,9 +58,28 @@ def one_paragraph(debug: bool) -> Iterator[None]:
             raise
         complain(str(error))
         raise typer.Exit(error.exit_code) from error
+    except (MemoryError, OSError, RuntimeError) as error:
+        if debug or not _lacks_resources(error):
+            raise
+        complain(
+            f"This machine ran out of memory or of open files ({error or type(error).__name__}). "
+            "What was finished is kept: free some, or choose smaller images, networks or batches, "
+            "then give the same command again."
+        )
+        raise typer.Exit(VqlsoError.exit_code) from error
     except KeyboardInterrupt as error:
         complain(str(error) or "Interrupted before anything was made.")
         raise typer.Exit(INTERRUPTED) from error
+
+
+def _lacks_resources(error: Exception) -> bool:
+    """Memory and descriptors; PyTorch and safetensors tell of memory in words alone."""
+    if isinstance(error, RuntimeError):
+        told = str(error)
+        words = ("annot allocate memory", "can't allocate memory", "Too many open files")
+        return any(each in told for each in words)
+    scarce = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) in scarce
 
 
 def complain(message: str) -> None:

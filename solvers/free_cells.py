@@ -69,6 +69,11 @@ class FreeCells:
             known = ", ".join(get_args(Importance))
             raise SolverError(f"solver.importance is one of {known}; got '{self.importance}'.")
         wanted = self.fixed_choice if self.fixed_choice is not None else range(self.t)
+        if isinstance(wanted, range) and self.t > space.cells:
+            raise SolverError(
+                f"The code grid has {space.cells} cells ({space.height} x {space.width}); "
+                f"{self.t} free cells were asked for. Lower solver.t."
+            )
         if not len(wanted):
             raise SolverError("No cell is free: solver.t must be at least 1.")
         if len(wanted) > space.cells or max(wanted) >= space.cells or min(wanted) < 0:

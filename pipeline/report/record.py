@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from pipeline.journal import Event
+from pipeline.journal import Event, Journal
 from pipeline.run_folder import RunFolder
+from vqlso.errors import RunFolderError
 from vqlso.records import ScoreStatus
 
 Facts = Mapping[str, Any]
@@ -121,6 +122,7 @@ def read(folder: RunFolder) -> Record:
     events = folder.journal.events()
     config = folder.read_settings()
     rounds = tuple(event for event in events if event["event"] == "round")
+    queries, seconds = journalled(folder.journal)
     settings = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(config)))
     return Record(
         path=str(folder.named),
@@ -129,13 +131,31 @@ def read(folder: RunFolder) -> Record:
         environment=_json(folder, "environment.json"),
         preparation=_json(folder, "preparation.json"),
         rounds=rounds,
-        queries=Queries.of([event for event in events if event["event"] == "query"]),
-        seconds=_total_seconds(events),
+        queries=queries,
+        seconds=seconds,
         finished=any(event["event"] == "end" for event in events),
         samples=_first_and_last_samples(folder, [event["round"] for event in rounds]),
         evaluation=_arrays(folder, "evaluation.npz"),
         summary=_json(folder, "summary.json"),
     )
+
+
+def journalled(journal: Journal) -> tuple[Queries, dict[str, float]]:
+    """The queries, and the durations by stage.
+
+    Raises:
+        RunFolderError: the journal is damaged, or tells of queries in another way.
+    """
+    events = journal.events()
+    try:
+        queries = Queries.of([event for event in events if event["event"] == "query"])
+        return queries, _total_seconds(events)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise RunFolderError(
+            f"The events in {journal.path} are not what this version of vqlso writes "
+            f"({type(error).__name__}: {error}). Use the version that wrote them, or restore the "
+            "file from a copy."
+        ) from error
 
 
 def _first_and_last_samples(folder: RunFolder, rounds: Sequence[int]) -> tuple[Samples, ...]:

@@ -337,7 +337,7 @@ def test_a_resumed_run_has_the_same_targets(
             ConfigError,
             ["no least value", "invert.realism=0"],
         ),
-        (["invert.discriminator={coarse}"], ConfigError, ["8 pixels", "16 pixels"]),
+        (["invert.discriminator={coarse}"], ConfigError, ["8 pixels", "images of 16"]),
         (["invert.discriminator={stylegan2}"], CheckpointError, ["which is no discriminator"]),
         (["invert.features={photos}/notes.txt"], CheckpointError, ["notes.txt", "state dict"]),
         (["invert.features={other}"], CheckpointError, ["VGG-19", "missing: features.0.weight"]),

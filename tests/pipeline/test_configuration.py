@@ -161,6 +161,7 @@ def test_every_number_is_checked() -> None:
         "data.restrict",
         "data.count",
         "train_from_scratch",
+        "objective.isolate",
         "smoke_test",
         "solver.adapts",
         "solver.exploration",

@@ -15,6 +15,7 @@ from pipeline.configuration import composed, config_hash
 from pipeline.experiment import start
 from pipeline.mirror import FILE, mirrored, numbers
 from pipeline.run_folder import RunFolder
+from pipeline.tasks.registry import Task
 from vqlso.errors import ConfigError, MissingExtraError
 
 SCORES = (1.0, 3.0, None, 2.0, 5.0, 4.0)
@@ -162,7 +163,7 @@ def test_the_end_brings_figures_and_pictures(
         folder.write_arrays("evaluation.npz", best_images=images)
         return {"best": 3.0, "top10": None, "judge": {"best": 2.5}, "proven": True}
 
-    monkeypatch.setitem(experiment.TASKS, "search", task)
+    monkeypatch.setitem(experiment.TASKS, "search", Task(task))
     monkeypatch.setattr(experiment, "write_report", lambda folder: None)
     monkeypatch.setattr(trackers, "extra_package", lambda module, extra: None)
     config = composed("demo", ["tracker=mlflow", f"out={tmp_path / 'run'}"])

@@ -105,7 +105,8 @@ def content_key(folder: Path, names: Sequence[str], *, size: int, crop: Crop) ->
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
     for name in names:
         try:
-            content = hashlib.blake2b((folder / name).read_bytes(), digest_size=16).digest()
+            path = _regular_file(folder / name)
+            content = hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
         except OSError:
             content = b"unreadable"
         digest.update(json.dumps(name).encode() + content)
@@ -193,7 +194,7 @@ class _Decoding:
     def _append(self, file: BinaryIO, name: str) -> _Checkpoint:
         done = self._done
         try:
-            with Image.open(self.folder / name) as picture:
+            with Image.open(_regular_file(self.folder / name)) as picture:
                 ImageOps.exif_transpose(picture, in_place=True)
                 image = cropped(picture, self.crop, self.size)
         except _UNREADABLE as error:
@@ -213,6 +214,13 @@ class _Decoding:
             file,
             {"descr": "|u1", "fortran_order": False, "shape": (images, 3, self.size, self.size)},
         )
+
+
+def _regular_file(path: Path) -> Path:
+    """The path, of what is no device or pipe: these may be read without end."""
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    return path
 
 
 def _reason(error: Exception) -> str:

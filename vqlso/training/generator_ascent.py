@@ -56,7 +56,7 @@ class AscentTraining:
 
     batch_size: int = 16
     learning_rate: float = 1e-3
-    anchor: float = 10.0
+    anchor: float = 100.0
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or not self.learning_rate > 0 or not self.anchor >= 0:
