@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import reduce
 from math import inf
 from pathlib import Path
@@ -108,6 +109,7 @@ AT_LEAST: dict[str, float] = {
     "evolve.population": 2,
     "evolve.picks": 1,
 }
+MOST_PIXELS = 2**14  # an edge: no network here is trained on more, and indices stay in range
 ABOVE_ZERO = (
     "objective.timeout",
     "generator.learning_rate",
@@ -203,6 +205,8 @@ def check(config: ExperimentConfig) -> None:
 
 def _check_data(config: ExperimentConfig) -> None:
     size, multiple = config.data.size, GENERATORS[config.generator.kind].multiple
+    if size > MOST_PIXELS:
+        raise ConfigError(f"data.size is at most {MOST_PIXELS} pixels, got {size}.")
     if size % multiple:
         above = -(-size // multiple) * multiple
         choices = f"{above - multiple} or {above}" if above > multiple else str(above)
@@ -221,7 +225,8 @@ def _check_paths(config: ExperimentConfig) -> None:
                 raise ConfigError(f"{key}={kind} needs {other}: give {other}=VALUE.")
     for key in PATHS:
         value = _value(config, key)
-        if value is not None and not Path(value).expanduser().exists():
+        # Not Path.exists, which raises where a name is too long.
+        if value is not None and not os.path.exists(Path(value).expanduser()):
             raise ConfigError(f"There is nothing at {key}={value}. Correct the path.")
 
 

@@ -19,6 +19,7 @@ import json
 import os
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import process_time
@@ -70,6 +71,8 @@ def in_a_fork(name: str, begun: int, number: int, cases: int, results: Path) -> 
                 )
                 told.write_text(json.dumps(portion), encoding="utf-8")
                 code = 0
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(code)
         status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
