@@ -52,7 +52,8 @@ _ROWS: tuple[tuple[str, str, Kind, str], ...] = (
         "best",
         "Best new image",
         "score",
-        "The highest score of any new image that the search found.",
+        "The highest score of any new image that the search found; the judge's column has the one "
+        "that the judge likes best.",
     ),
     (
         "top10",
@@ -219,7 +220,13 @@ _ROWS: tuple[tuple[str, str, Kind, str], ...] = (
         "count",
         "How often an image was differentiated, which costs about twice what making it does.",
     ),
-    ("seconds", "Time", "seconds", "All stages together, from the preparation to these figures."),
+    (
+        "seconds",
+        "Time",
+        "seconds",
+        "All stages, from the preparation to these figures; the start of the program and this page "
+        "are left out.",
+    ),
 )
 
 
