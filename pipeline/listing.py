@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipeline.configuration import config_folder, experiments
 from pipeline.matrix import together
@@ -29,7 +29,7 @@ def listing() -> list[dict[str, str]]:
     roles: tuple[tuple[str, Mapping[str, Part[Any]]], ...] = (
         ("surrogate", SURROGATES),
         ("solver", SOLVERS),
-        ("solver", _only("invert", targeted)),
+        ("solver", _only("invert and score_ascent", targeted)),
         ("solver", _only("edit_smile", DIRECTION_SOLVERS)),
         ("retrainer", RETRAINERS),
     )
@@ -47,7 +47,9 @@ def listing() -> list[dict[str, str]]:
 
 def listing_table() -> Table:
     """The rows as a table."""
-    table = Table("role", "name", "what it is", "install", title="vqlso run EXPERIMENT role=name")
+    heads = ("role", "name", "what it is", "install")
+    columns = [Column(head, overflow="fold") for head in heads]
+    table = Table(*columns, title="vqlso run EXPERIMENT role=name")
     previous = ""
     for row in listing():
         if previous and row["role"] != previous:
@@ -61,7 +63,10 @@ def listing_table() -> Table:
 
 def matrix_table() -> Table:
     """Which solver searches which generator's latents, and the surrogates that may guide it."""
-    table = Table("solver", *(f"generator={name}" for name in GENERATORS), title="what fits what")
+    heads = ("solver", *GENERATORS)
+    # Where there is little room, half a name says nothing.
+    columns = [Column(head, overflow="fold") for head in heads]
+    table = Table(*columns, title="what fits what: vqlso run smile_shift generator=... solver=...")
     for solver in SOLVERS:
         table.add_row(solver, *(together(generator, solver) for generator in GENERATORS))
     return table
