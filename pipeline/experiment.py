@@ -10,7 +10,8 @@ from pathlib import Path
 from pipeline.checks import check
 from pipeline.configuration import as_yaml, run_name, saved
 from pipeline.mirror import mirrored
-from pipeline.provenance import FILE, compare, environment
+from pipeline.origin import FILE
+from pipeline.provenance import compare, environment
 from pipeline.report.page import write_report
 from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig

@@ -261,10 +261,10 @@ def writing(path: Path, run: Path) -> Iterator[None]:
 def _unwritable(path: Path, run: Path, error: Exception) -> RunFolderError:
     reason = getattr(error, "strerror", None) or error
     free = shutil.disk_usage(run).free / 1e6
-    again = f"`vqlso resume {run}`" if (run / "config.yaml").is_file() else "the same command again"
     return RunFolderError(
         f"{path} cannot be written ({reason}; {free:.0f} MB are free). What was computed so "
-        f"far is kept: make room or mend the folder's rights, then {again}."
+        f"far is kept: make room or mend the folder's rights, then `vqlso resume {run}`, or "
+        "the same command again if it had not begun."
     )
 
 

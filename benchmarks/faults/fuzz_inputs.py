@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from hypothesis import strategies as st
@@ -155,7 +156,7 @@ def _changed(value: Mapping[str, Any], changes: Sequence[tuple[Any, bool, Any]])
             if gone:
                 del holder[path[-1]]
             else:
-                holder[path[-1]] = new
+                holder[path[-1]] = copy(new)  # which may be given once more, and changed then
         except (KeyError, IndexError, TypeError):
             continue  # an earlier change took the place away
     return made

@@ -13,6 +13,7 @@ from toys import SPACE, Mosaic
 from pipeline.scoring import scores_of
 from vqlso.contracts import Objective
 from vqlso.errors import ConfigError
+from vqlso.objectives import isolated
 from vqlso.objectives.failures import BlackBoxError, reason_of
 from vqlso.objectives.isolated import BATCH, IsolatedObjective
 from vqlso.objectives.python_callable import (
@@ -27,6 +28,7 @@ from vqlso.records import Context, Proposal, SolveStatus
 # What images ask for is in their first pixels, so that one process shows many faults.
 MODULE = """
 import ctypes, os, sys, time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +63,38 @@ def third_time(images):
 
 def whereabouts(images):
     return [os.getpid()] * len(images)
+
+def returns_twice(images):
+    os.fork()
+    return images.mean(axis=(1, 2, 3))
+
+def raises_in_a_copy(images):
+    if os.fork() == 0:
+        raise ValueError("of the copy")
+    time.sleep(0.2)
+    return images.mean(axis=(1, 2, 3))
+
+def speaks_out_of_turn(images):
+    if images.max() > 0.5:
+        answer = b'{"number": 0, "values": [1.0]}'
+        Connection(os.dup(int(sys.argv[1]))).send_bytes(answer)
+    return images.mean(axis=(1, 2, 3))
+
+def wordy(images):
+    raise ValueError("\\U0001F600" * 400_000)
+
+def hangs_up(images):
+    os.closerange(3, 200)
+    time.sleep(1e5)
+
+def leaves_a_child(images):
+    if os.fork() == 0:
+        time.sleep(8)
+        os._exit(0)
+    os._exit(5)
+
+def real_time(images):
+    os.kill(os.getpid(), 36)
 """
 
 
@@ -144,6 +178,51 @@ def test_what_dies_is_asked_again(tmp_path: Path) -> None:
         RetriedObjective(objective, retries=0)(wishing(0))
     assert RetriedObjective(objective, retries=1)(wishing(0)) == [7.0]
     assert (tmp_path / "count").read_text() == "3"
+
+
+@pytest.mark.parametrize("function", ["returns_twice", "raises_in_a_copy"])
+def test_a_function_that_forks_answers_once(function: str) -> None:
+    objective = IsolatedObjective(f"awkward_scores:{function}", timeout=60)
+    scores = [objective(wishing(wish))[0] for wish in (1, 2, 3, 4)]
+    assert scores == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
+def test_a_module_that_forks_answers_once(tmp_path: Path) -> None:
+    (tmp_path / "forking.py").write_text("import os\nos.fork()\ndef f(images): return [2.0]\n")
+    objective = IsolatedObjective("forking:f", timeout=60)
+    assert [objective(wishing(0))[0] for _ in range(3)] == [2.0] * 3
+
+
+def test_an_answer_to_another_question_is_no_score() -> None:
+    objective = IsolatedObjective("awkward_scores:speaks_out_of_turn", timeout=60)
+    with pytest.raises(BlackBoxError, match="answered another question"):
+        objective(wishing(9))
+    assert objective(wishing(2)) == pytest.approx([0.2])
+
+
+def test_a_reason_is_cut_to_what_an_answer_may_hold() -> None:
+    with pytest.raises(BlackBoxError) as raised:
+        IsolatedObjective("awkward_scores:wordy", timeout=3)(wishing(0))
+    said = reason_of(raised.value)
+    assert said == "ValueError: " + "\U0001f600" * (len(said) - len("ValueError: "))
+    assert 10_000 < len(said) < 400_000
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        ("hangs_up", "its process closed its connection and was ended"),
+        ("leaves_a_child", "its process ended with exit code 5"),
+        ("real_time", "its process was killed by signal 36"),
+    ],
+)
+def test_an_unusual_end_has_its_reason(
+    function: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolated, "SECONDS_TO_DIE", 1.0)
+    with pytest.raises(BlackBoxError) as raised:
+        IsolatedObjective(f"awkward_scores:{function}", timeout=6)(wishing(0))
+    assert reason_of(raised.value) == reason
 
 
 def test_no_process_is_left_behind() -> None:

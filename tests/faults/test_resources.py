@@ -88,8 +88,7 @@ def test_a_disk_that_takes_no_more(
     with failing(int(share * writes), code, out):
         result = vqlso("run", *tiny(out, cache))
     assert result.exit_code == RunFolderError.exit_code
-    way = "vqlso resume" if (out / "config.yaml").is_file() else "the same command again"
-    said(result, os.strerror(code), way)
+    said(result, os.strerror(code), "vqlso resume")
     assert not list(out.rglob("*.part"))
     going_on = ["resume", out] if (out / "config.yaml").is_file() else ["run", *tiny(out, cache)]
     again = vqlso(*going_on)
