@@ -9,12 +9,15 @@ from __future__ import annotations
 import ctypes
 import io
 import json
+import math
+import os
 import signal
 import subprocess
 import sys
+import time
 import weakref
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,9 +33,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SECONDS_TO_START = 300.0  # a function's module may import what it likes
+SECONDS_TO_DIE = 5.0  # from the end of its connection to its own
+SECONDS_BETWEEN_LOOKS = 0.2  # at whether it still lives; an answer is seen at once
 # A hang within a batch is noticed after the time of all its images.
 BATCH = 32
 LONGEST_ANSWER = 1 << 20  # bytes, of a batch's numbers or of a reason
+# JSON turns a byte of UTF-8 into six at most: \u0000.
+LONGEST_REASON = LONGEST_ANSWER // 8
+NUMBER_BYTES = 8
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
@@ -81,10 +89,8 @@ class IsolatedObjective:
         if self._worker is None:
             self._worker = _Worker(self._target, self._folder)
         seconds = None if self._timeout is None else self._timeout * len(images)
-        buffer = io.BytesIO()
-        np.save(buffer, images, allow_pickle=False)
         try:
-            answer = self._worker.answer(buffer.getvalue(), seconds)
+            answer = self._worker.answer(images, seconds)
         except BaseException:
             # Also after Ctrl-C: an answer that is still to come belongs to no later question.
             self._worker.end()
@@ -99,6 +105,7 @@ class _Worker:
     """The other process, as this one sees it."""
 
     def __init__(self, target: str, folder: Path) -> None:
+        self._asked = 0
         self._connection, theirs = Pipe()
         descriptor = theirs.fileno()
         arguments = [str(descriptor), json.dumps(sys.path), target]
@@ -124,31 +131,67 @@ class _Worker:
             self.end()
             raise ConfigError(greeting["refused"])
 
-    def answer(self, question: bytes | None, seconds: float | None) -> Mapping[str, Any]:
+    def answer(self, images: NDArray[np.float32] | None, seconds: float | None) -> dict[str, Any]:
         """What it says.
 
         Args:
-            question: an .npy file; None waits for its greeting.
+            images: (n, 3, H, W), to be scored; None waits for its greeting.
             seconds: to wait; None for ever.
 
         Raises:
-            BlackBoxError: it hangs or has died.
+            BlackBoxError: it hangs, has died or answers what it was not asked.
         """
         try:
-            if question is not None:
-                self._connection.send_bytes(question)
-            if not self._connection.poll(seconds):
-                raise BlackBoxError(f"no answer within {seconds:g} s; its process was ended")
-            answer: Mapping[str, Any] = json.loads(self._connection.recv_bytes(LONGEST_ANSWER))
+            if images is not None:
+                self._ask(images)
+            self._wait(seconds)
+            answer: dict[str, Any] = json.loads(self._connection.recv_bytes(LONGEST_ANSWER))
         except (EOFError, OSError) as error:
             raise BlackBoxError(f"its process {self._death()}") from error
+        if answer["number"] != self._asked:
+            raise BlackBoxError("its process answered another question and was ended")
         return answer
 
+    def _ask(self, images: NDArray[np.float32]) -> None:
+        if self._process.poll() is not None:
+            raise EOFError  # a connection that its child holds open would fill and never empty
+        self._asked += 1
+        question = io.BytesIO()
+        question.write(self._asked.to_bytes(NUMBER_BYTES, "big"))
+        np.save(question, images, allow_pickle=False)
+        self._connection.send_bytes(question.getvalue())
+
+    def _wait(self, seconds: float | None) -> None:
+        """Until there is something to read.
+
+        Its death does not always end the connection, which a child of its own may hold open.
+        """
+        give_up = math.inf if seconds is None else time.monotonic() + seconds
+        left = give_up - time.monotonic()
+        while not self._connection.poll(max(0.0, min(SECONDS_BETWEEN_LOOKS, left))):
+            # What it said before it died is still heard.
+            if self._process.poll() is not None and not self._connection.poll():
+                raise EOFError
+            left = give_up - time.monotonic()
+            if left <= 0:
+                raise BlackBoxError(f"no answer within {seconds:g} s; its process was ended")
+
     def _death(self) -> str:
-        code = self._process.wait()
+        try:
+            code = self._process.wait(SECONDS_TO_DIE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return "closed its connection and was ended"
         if code < 0:
-            return f"was killed by {signal.Signals(-code).name}"
+            return f"was killed by {_signal_name(-code)}"
         return f"ended with exit code {code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # of the real-time signals only the first and the last have names
+        return f"signal {number}"
 
 
 def _ended(process: subprocess.Popen[bytes], connection: Connection) -> None:
@@ -162,26 +205,45 @@ def serve(descriptor: int, target: str) -> None:
     _die_with_parent()
     connection = Connection(descriptor)
     try:
-        objective = PythonObjective(target)
+        with _copies_end():
+            objective = PythonObjective(target)
     except ConfigError as error:
-        _tell(connection, {"refused": str(error)})
+        _tell(connection, 0, {"refused": _cut(str(error))})
         return
-    _tell(connection, {})
+    _tell(connection, 0, {})
     with suppress(EOFError, OSError):
         while True:
-            images = np.load(io.BytesIO(connection.recv_bytes()), allow_pickle=False)
-            _tell(connection, _answer(objective, images))
+            question = io.BytesIO(connection.recv_bytes())
+            number = int.from_bytes(question.read(NUMBER_BYTES), "big")
+            images = np.load(question, allow_pickle=False)
+            _tell(connection, number, _answer(objective, images))
 
 
 def _answer(objective: PythonObjective, images: NDArray[np.float32]) -> dict[str, Any]:
     try:
-        return {"values": objective.of_arrays(images).tolist()}
+        with _copies_end():
+            return {"values": objective.of_arrays(images).tolist()}
     except (Exception, SystemExit) as error:
-        return {"failed": reason_of(error)[: LONGEST_ANSWER // 8]}
+        return {"failed": _cut(reason_of(error))}
 
 
-def _tell(connection: Connection, answer: Mapping[str, Any]) -> None:
-    connection.send_bytes(json.dumps(answer).encode())
+@contextmanager
+def _copies_end() -> Iterator[None]:
+    """Code that forks may return or raise in both processes, of which one answers."""
+    process = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() != process:
+            os._exit(0)
+
+
+def _cut(reason: str) -> str:
+    return reason.encode("utf-8", "replace")[:LONGEST_REASON].decode("utf-8", "ignore")
+
+
+def _tell(connection: Connection, number: int, answer: Mapping[str, Any]) -> None:
+    connection.send_bytes(json.dumps({"number": number, **answer}).encode())
 
 
 def _die_with_parent() -> None:
