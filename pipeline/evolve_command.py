@@ -12,7 +12,8 @@ from pipeline.terminal import DebugOption, one_paragraph
 
 def evolve(
     generator: Annotated[
-        str, typer.Option("--generator", "-g", help="stylegan2, vqvae, or a generator's file.")
+        str,
+        typer.Option("--generator", "-g", help="stylegan2, pgan, vqvae, or a generator's file."),
     ] = "stylegan2",
     population: Annotated[int, typer.Option(help="Images a generation.")] = 28,
     picks: Annotated[int, typer.Option(help="Clicks a generation; 1 to follow one image.")] = 5,

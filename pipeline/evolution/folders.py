@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from pipeline.configuration import as_yaml, saved
 from pipeline.evolution.beginning import Beginning
@@ -15,20 +19,38 @@ from pipeline.evolution.generators import (
     kept_generator,
 )
 from pipeline.evolution.loop import PreferenceLoop
-from pipeline.evolution.packing import settings_from, unpacked
+from pipeline.evolution.packing import require_pictures, settings_from, unpacked
 from pipeline.evolution.photos import square_of
 from pipeline.evolution.record import PHOTO, TARGET
 from pipeline.evolution.settings import TASK, EvolutionSettings
-from pipeline.provenance import FILE as ENVIRONMENT
+from pipeline.origin import FILE as ENVIRONMENT
 from pipeline.provenance import environment
 from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig
 from solvers.preference import PreferenceEvolution
 from vqlso.checkpoints import kind_of
+from vqlso.contracts import Generator, LatentSpace
 from vqlso.errors import DataError, RunFolderError, VqlsoError
 from vqlso.preference import Preference
 
-Opened = tuple[EvolutionSettings, PreferenceLoop]
+S = TypeVar("S")
+
+LOCK = ".lock"  # of `RunFolder.locked`
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A session as its folder tells of it.
+
+    Attributes:
+        settings: what it was begun with.
+        loop: around the person, restored from the journal.
+        journal_bytes: size of that journal, taken while nobody else could write to it.
+    """
+
+    settings: EvolutionSettings
+    loop: PreferenceLoop
+    journal_bytes: int
 
 
 def begun(folder: RunFolder, settings: EvolutionSettings) -> Opened:
@@ -47,8 +69,9 @@ def begun(folder: RunFolder, settings: EvolutionSettings) -> Opened:
         generator, space = kept_generator(config, folder)
         Beginning.found(settings, file, generator, space).save(folder)
         facts = {"kind": kind, "version": generator.version, "origin": settings.generator}
+        opened = _restored(folder, generator, space, settings)
         _describe(folder, settings, config, facts)
-        return settings, _restored(folder, config, settings)
+        return opened
 
 
 def reopened(folder: RunFolder) -> Opened:
@@ -66,33 +89,64 @@ def reopened(folder: RunFolder) -> Opened:
     )
     settings = EvolutionSettings.of(config, photo, target)
     with folder.locked():
-        return settings, _restored(folder, config, settings)
+        return _restored(folder, *kept_generator(config, folder), settings)
 
 
-def received(data: bytes, folder: RunFolder) -> Opened:
-    """Make an empty folder that of a zip file's session; see `EvolutionSession.from_zip`."""
-    about, files = unpacked(data)
+def received(data: bytes, folder: RunFolder, shown: Callable[[Opened], S]) -> S:
+    """Make an empty folder that of a zip file's session; see `EvolutionSession.from_zip`.
+
+    Args:
+        data: the file's content.
+        folder: an empty one.
+        shown: makes the session that is returned; what it cannot make is refused like the rest.
+    """
     with folder.locked():
         _require_empty(folder)
-        try:
+        with _removed_if_refused(folder), _told_as_damage():
+            about, files = unpacked(data)
             kind, version = str(about["generator"]["kind"]), str(about["generator"]["version"])
             file = file_of_version(version, kind, folder.path.parent)
             name = next((name for name, each in NAMED.items() if each == file), str(file))
             settings = settings_from(about, files, name)
             config = settings.as_config(kind)
+            keep_generator(file, folder)
+            generator, space = kept_generator(config, folder)
+            require_pictures(files, generator.image_shape)
             for path, content in files.items():
                 folder.write(path, content)
-            keep_generator(file, folder)
             facts = {"kind": kind, "version": version, "origin": "a session that was loaded"}
+            session = shown(_restored(folder, generator, space, settings))
             _describe(folder, settings, config, facts)
-            return settings, _restored(folder, config, settings)
-        except DataError:
-            raise
-        except (VqlsoError, KeyError, TypeError) as error:
-            raise DataError(
-                "This session was damaged or changed after it was downloaded, and cannot be "
-                f"loaded: {error}"
-            ) from error
+            return session
+
+
+@contextmanager
+def _removed_if_refused(folder: RunFolder) -> Iterator[None]:
+    """Leave nothing behind of what cannot be loaded; what lay in the folder before stays."""
+    before = {path.name for path in folder.path.iterdir()} - {LOCK}
+    try:
+        yield
+    except BaseException:
+        for path in folder.path.iterdir():
+            if path.name not in before:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if not before:
+            folder.path.rmdir()
+        raise
+
+
+@contextmanager
+def _told_as_damage() -> Iterator[None]:
+    """Whatever a stranger's file leads to is the file's fault."""
+    try:
+        yield
+    except DataError:
+        raise
+    except (VqlsoError, KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise DataError(
+            "This session was damaged or changed after it was downloaded, and cannot be "
+            f"loaded: {error}"
+        ) from error
 
 
 def _square(picture: bytes | None, what: str) -> bytes | None:
@@ -105,10 +159,9 @@ def _require_empty(folder: RunFolder) -> None:
 
 
 def _restored(
-    folder: RunFolder, config: ExperimentConfig, settings: EvolutionSettings
-) -> PreferenceLoop:
-    """The loop where the journal has left it."""
-    generator, space = kept_generator(config, folder)
+    folder: RunFolder, generator: Generator, space: LatentSpace, settings: EvolutionSettings
+) -> Opened:
+    """The session where the journal has left it."""
     beginning = Beginning.load(folder, space)
     loop = PreferenceLoop(
         problem=Preference(generator, space_name=space.name),
@@ -131,7 +184,7 @@ def _restored(
             f"The journal of {folder.path} tells of no session that can be gone on with "
             f"({type(error).__name__}: {error}). Restore it from a copy."
         ) from error
-    return loop
+    return Opened(settings, loop, loop.journal_bytes)
 
 
 def _describe(

@@ -58,11 +58,17 @@ class PreferenceLoop(Loop):
         )
         self.evolution = solver
 
+    @property
+    def journal_bytes(self) -> int:
+        """Size of the journal, by which another window tells that the session has gone on."""
+        return self.folder.journal.path.stat().st_size
+
     def begin(self) -> None:
         """Go on from whatever the journal tells.
 
         Raises:
-            RunFolderError: the journal is damaged, or belongs to another generator.
+            RunFolderError: the journal is damaged, belongs to another generator, or its
+                generations do not follow each other.
         """
         if [event["event"] for event in self.folder.journal.events()[:1]] not in ([], ["round"]):
             raise damaged("The beginning of the journal")
@@ -98,8 +104,13 @@ class PreferenceLoop(Loop):
         """Generation by generation, with the ways back: counts of two are not comparable."""
         if not events:
             return
+        ids = [event["id"] for event in events]
+        if len(set(ids)) < len(ids):
+            raise damaged("The order of the journal")
         for each in course(self.folder.journal.events()):
             if isinstance(each, Answer):
+                if each.generation != len(self.evolution.line):
+                    raise damaged("The order of the journal")
                 self.evolution.choose(each.chosen)
                 self.absorb(*replayed(each.events, self._shown(each), version))
             else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
@@ -19,8 +19,9 @@ from PIL import Image
 
 from pipeline.evolution.beginning import FILE as START
 from pipeline.evolution.generators import FACTS
+from pipeline.evolution.photos import EDGE
 from pipeline.evolution.record import PHOTO, TARGET
-from pipeline.evolution.settings import EvolutionSettings
+from pipeline.evolution.settings import MOST_SEED, EvolutionSettings
 from pipeline.run_folder import RunFolder
 from vqlso.errors import DataError
 
@@ -34,7 +35,6 @@ MOST_FILES = 20_000
 LARGEST = {_JOURNAL: 256 * MIB, START: 64 * MIB}
 LARGEST_OTHER = 16 * MIB
 LARGEST_SUM = 512 * MIB
-MOST_PIXELS = 4096**2  # of a picture within
 
 
 def packed(folder: RunFolder, settings: EvolutionSettings) -> bytes:
@@ -109,14 +109,36 @@ def settings_from(
         "seed": int,
     }
     for name, kind in kinds.items():
-        if name not in about or not isinstance(about[name], kind):
+        # To Python true is an integer; a configuration that says so cannot be read again.
+        if not isinstance(about.get(name, ...), kind) or isinstance(about[name], bool):
             raise _refused(f"{ABOUT} does not tell its {name}")
+        # JSON knows integers of thousands of digits, and Python's reader NaN as well.
+        if isinstance(about[name], int | float) and not abs(about[name]) <= MOST_SEED:
+            raise _refused(f"the {name} in its {ABOUT} is no number that a session has")
     return EvolutionSettings(
         generator=generator,
         photo=files.get(PHOTO),
         target=files.get(TARGET),
         **{name: about[name] for name in kinds},
     )
+
+
+def require_pictures(files: Mapping[str, bytes], image_shape: tuple[int, ...]) -> None:
+    """Refuse pictures that no session with this generator has, by their headers alone.
+
+    A small file may claim any number of pixels, which only its decoding would make.
+
+    Args:
+        files: what `unpacked` read.
+        image_shape: (3, H, W) of the generator.
+
+    Raises:
+        DataError: a file is no picture, or one of another size.
+    """
+    shown = (image_shape[2], image_shape[1])
+    for name, content in files.items():
+        if name.endswith(".png"):
+            _require_size(name, content, (EDGE, EDGE) if name in (PHOTO, TARGET) else shown)
 
 
 def _names(folder: RunFolder) -> Iterator[str]:
@@ -138,8 +160,6 @@ def _read(archive: ZipFile) -> Iterator[tuple[str, bytes]]:
         total += len(content)
         if total > LARGEST_SUM:
             raise _refused(f"it holds more than {LARGEST_SUM // MIB} MB")
-        if entry.filename.endswith(".png"):
-            _require_small_picture(entry.filename, content)
         yield entry.filename, content
 
 
@@ -155,15 +175,14 @@ def _content(archive: ZipFile, entry: ZipInfo) -> bytes:
     return content
 
 
-def _require_small_picture(name: str, content: bytes) -> None:
-    """The header alone: a small file may claim any number of pixels."""
+def _require_size(name: str, content: bytes, size: tuple[int, int]) -> None:
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
-            pixels = picture.width * picture.height
+            told = picture.size
     except Exception as error:  # Pillow meets damage with errors of many kinds
         raise _refused(f"its {name} is no picture") from error
-    if pixels > MOST_PIXELS:
-        raise _refused(f"its {name} has more than {MOST_PIXELS:,} pixels")
+    if told != size:
+        raise _refused(f"its {name} has {told[0]} x {told[1]} pixels, not {size[0]} x {size[1]}")
 
 
 def _refused(why: str) -> DataError:

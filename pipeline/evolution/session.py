@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from time import perf_counter
 from typing import Any
@@ -14,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 
-from pipeline.evolution.folders import begun, received, reopened
-from pipeline.evolution.loop import PreferenceLoop
+from pipeline.evolution.folders import Opened, begun, received, reopened
 from pipeline.evolution.packing import packed
 from pipeline.evolution.photos import png_of
 from pipeline.evolution.settings import EvolutionSettings
@@ -55,22 +55,20 @@ class EvolutionSession:
 
     Args:
         folder: of the session.
-        settings: what it was begun with.
-        loop: around the person, restored from the journal.
+        opened: what was read from it, or written to it.
 
     Attributes:
+        settings: what it was begun with.
         images: (population, 3, H, W) uint8, the generation on show.
     """
 
-    def __init__(
-        self, folder: RunFolder, settings: EvolutionSettings, loop: PreferenceLoop
-    ) -> None:
+    def __init__(self, folder: RunFolder, opened: Opened) -> None:
         self.folder = folder
-        self.settings = settings
-        self._loop = loop
+        self.settings = opened.settings
+        self._loop = opened.loop
+        self._written = opened.journal_bytes
         self._busy = Lock()
         self._show()
-        self._written = self._journal_bytes()
 
     @classmethod
     def create(cls, folder: RunFolder, settings: EvolutionSettings) -> EvolutionSession:
@@ -86,7 +84,7 @@ class EvolutionSession:
             CheckpointError: the generator's file is damaged.
             DataError: photo or target are no pictures.
         """
-        return cls(folder, *begun(folder, settings))
+        return cls(folder, begun(folder, settings))
 
     @classmethod
     def open(cls, folder: RunFolder) -> EvolutionSession:
@@ -95,7 +93,7 @@ class EvolutionSession:
         Raises:
             RunFolderError: there is no session in the folder, or its files are damaged.
         """
-        return cls(folder, *reopened(folder))
+        return cls(folder, reopened(folder))
 
     @classmethod
     def from_zip(cls, data: bytes, folder: RunFolder) -> EvolutionSession:
@@ -104,13 +102,13 @@ class EvolutionSession:
         Args:
             data: the file's content, which may be a stranger's.
             folder: an empty one beside other sessions, among which a generator that is not
-                packaged is looked for.
+                packaged is looked for. It is removed where the file is refused.
 
         Raises:
             DataError: it is no session, was tampered with, or its generator is not here.
             RunFolderError: the folder holds a run or cannot be written.
         """
-        return cls(folder, *received(data, folder))
+        return received(data, folder, partial(cls, folder))
 
     @property
     def step(self) -> int:
@@ -251,16 +249,13 @@ class EvolutionSession:
             raise DataError("The next generation is still being made: wait a moment.")
         try:
             with self.folder.locked():
-                if self._journal_bytes() != self._written:
+                if self._loop.journal_bytes != self._written:
                     raise RunFolderError(
                         "This session has gone on elsewhere, such as in another window: open it "
                         "again to see where it stands."
                     )
                 yield
                 # Not after a failure: what is shown may then be behind the journal.
-                self._written = self._journal_bytes()
+                self._written = self._loop.journal_bytes
         finally:
             self._busy.release()
-
-    def _journal_bytes(self) -> int:
-        return self.folder.journal.path.stat().st_size

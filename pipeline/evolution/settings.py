@@ -14,6 +14,8 @@ Start = Literal["random", "photo"]
 
 TASK = "evolve"
 MOST_IMAGES = 400  # that a generation may have: more than anybody looks at
+MOST_TRUNCATION = 10.0  # above 1 it exaggerates; without a bound it overflows
+MOST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class EvolutionSettings:
     """What decides a session, but for the picks.
 
     Attributes:
-        generator: "stylegan2", "vqvae" or "vae", or the path of a generator's file.
+        generator: "stylegan2", "pgan" or "vqvae", or the path of a generator's file.
         start: where the first generation comes from, random latents or a photo.
         photo: the picture's file content, in any format that Pillow reads; an opened session has
             the square that was made of it, as a PNG.
@@ -56,10 +58,12 @@ class EvolutionSettings:
                 f"A generation has 2 to {MOST_IMAGES} images, of which 1 to all are picked; got "
                 f"population={self.population} and picks={self.picks}."
             )
-        if not 0 <= self.truncation < float("inf") or self.seed < 0:
+        if not 0 <= self.truncation <= MOST_TRUNCATION:
             raise ConfigError(
-                f"truncation and seed are at least 0; got {self.truncation} and {self.seed}."
+                f"truncation is at least 0 and at most {MOST_TRUNCATION:g}; got {self.truncation}."
             )
+        if not 0 <= self.seed <= MOST_SEED:
+            raise ConfigError(f"seed is at least 0 and at most 2^63 - 1; got {self.seed}.")
 
     def as_config(self, kind: str) -> ExperimentConfig:
         """The configuration of the session's run folder.

@@ -8,6 +8,7 @@ from sessions_of_tests import begun, counts, picture
 from tiny_runs import said, vqlso
 
 from pipeline.evolution import page
+from pipeline.evolution.generators import NAMED
 from pipeline.evolution.session import EvolutionSettings
 
 
@@ -55,6 +56,14 @@ def test_the_page_is_launched_with_what_was_asked(
     defaults = EvolutionSettings(generator=file, picks=1)
     expected = {"host": "127.0.0.1", "port": 7999, "browser": False, "defaults": defaults}
     assert launched == [((tmp_path,), expected)]
+
+
+def test_every_generator_that_comes_along_is_offered() -> None:
+    help_ = vqlso("evolve", "--help").output
+    text = (Path(__file__).parents[3] / "docs" / "evolution.md").read_text()
+    for name in NAMED:
+        assert name in help_
+        assert name == "stylegan2" or f"--generator {name}" in text
 
 
 @pytest.mark.parametrize(

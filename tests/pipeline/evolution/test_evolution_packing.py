@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 from safetensors.numpy import load, save
 from sessions_of_tests import begun, counts, picture, plain_picture, same
 
 from pipeline.evolution import packing
+from pipeline.evolution.loop import PreferenceLoop
 from pipeline.evolution.session import EvolutionSession
 from pipeline.run_folder import RunFolder
-from vqlso.errors import DataError, RunFolderError
+from vqlso.errors import DataError, LatentSpaceError, RunFolderError
 from vqlso.generators import load_generator
 from vqlso.generators.vae import VAE, VAENetwork, VAESettings
 
@@ -98,6 +101,11 @@ def _foreign_start(files: Files) -> None:
     files["archive/start.safetensors"] = save({**held, "z": np.zeros((1, 2))})
 
 
+def _start_of_no_numbers(files: Files) -> None:
+    held = load(files["archive/start.safetensors"])
+    files["archive/start.safetensors"] = save({**held, "z": np.full_like(held["z"], np.nan)})
+
+
 TAMPERING: dict[str, Callable[[Files], object]] = {
     "way out": lambda files: files.update({"../../evil.txt": b"x"}),
     "absolute": lambda files: files.update({"/etc/evil": b"x"}),
@@ -112,6 +120,16 @@ TAMPERING: dict[str, Callable[[Files], object]] = {
     "population of text": _about(lambda about: about.update(population="6")),
     "population without end": _about(lambda about: about.update(population=10**9)),
     "another population": _about(lambda about: about.update(seed=-1)),
+    "truncation without end": _about(lambda about: about.update(truncation=10**400)),
+    "truncation beyond single precision": _about(lambda about: about.update(truncation=1e308)),
+    "truncation of noise": _about(lambda about: about.update(truncation=11)),
+    "truncation of no number": _about(lambda about: about.update(truncation=float("nan"))),
+    "truncation of all numbers": _about(lambda about: about.update(truncation=float("inf"))),
+    "truncation that is true": _about(lambda about: about.update(truncation=True)),
+    "seed that is true": _about(lambda about: about.update(seed=True)),
+    "seed without end": _about(lambda about: about.update(seed=10**400)),
+    "picks that are true": _about(lambda about: about.update(picks=True)),
+    "population of many digits": _about(lambda about: about.update(population=10**400)),
     "another space": _about(lambda about: about.update(space="w+")),
     "unknown space": _about(lambda about: about.update(space="../x")),
     "no generator": _about(lambda about: about.update(generator=None)),
@@ -124,9 +142,11 @@ TAMPERING: dict[str, Callable[[Files], object]] = {
     "image of another size": lambda files: files.update(
         {"archive/000001-query.png": plain_picture(4000, 5000)}
     ),
+    "target of another size": lambda files: files.update({"target.png": plain_picture(257, 256)}),
     "image that is none": lambda files: files.update({"archive/000001-query.png": b"x"}),
     "missing image": lambda files: files.pop("archive/000001-query.png"),
     "start of another space": _foreign_start,
+    "start of no numbers": _start_of_no_numbers,
     "start that is none": lambda files: files.update({"archive/start.safetensors": b"x" * 99}),
 }
 
@@ -137,16 +157,68 @@ def test_what_was_tampered_with_is_refused(
     session: EvolutionSession,
     download: bytes,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(packing, "MOST_PIXELS", 1000 * 1000)
     files = unzipped(download)
     TAMPERING[name](files)
     folder = RunFolder(session.folder.path.parent / name.replace(" ", "-"))
     with pytest.raises(DataError) as caught:
         EvolutionSession.from_zip(zipped(files), folder)
     assert "session" in str(caught.value)
+    assert len(str(caught.value)) < 400
+    assert not folder.path.exists()
     assert not (session.folder.path.parent.parent / "evil.txt").exists()
+
+
+def test_what_lay_in_the_folder_of_a_refused_one_stays(
+    session: EvolutionSession, download: bytes
+) -> None:
+    folder = RunFolder(session.folder.path.parent / "with-notes")
+    (folder.path / "notes.txt").write_text("mine")
+    files = unzipped(download)
+    files.pop("archive/000001-query.png")
+    with pytest.raises(DataError):
+        EvolutionSession.from_zip(zipped(files), folder)
+    assert [path.name for path in folder.path.iterdir() if path.name != ".lock"] == ["notes.txt"]
+
+
+def test_it_is_a_session_only_once_it_is_restored(
+    session: EvolutionSession, download: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(session.folder.path.parent / "late")
+    begin, there = PreferenceLoop.begin, []
+
+    def watched(self: PreferenceLoop) -> None:
+        begin(self)
+        there.append(folder.config.exists())
+
+    monkeypatch.setattr(PreferenceLoop, "begin", watched)
+    EvolutionSession.from_zip(download, folder)
+    assert there == [False]
+    assert folder.config.exists()
+
+
+def test_what_can_be_restored_but_not_shown_is_refused(
+    session: EvolutionSession, download: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def impossible(_: EvolutionSession) -> None:
+        raise LatentSpaceError("not finite")
+
+    monkeypatch.setattr(EvolutionSession, "_show", impossible)
+    folder = RunFolder(session.folder.path.parent / "unshown")
+    with pytest.raises(DataError, match="not finite"):
+        EvolutionSession.from_zip(download, folder)
+    assert not folder.path.exists()
+
+
+@pytest.mark.parametrize("name", ["archive/000000-query.png", "archive/000017-query.png"])
+def test_no_picture_is_decoded_before_the_sizes_of_all_are_known(
+    name: str, session: EvolutionSession, download: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {**unzipped(download), name: plain_picture(17, 16)}
+    monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(PngImageFile, "load", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(DataError, match="has 17 x 16 pixels, not 16 x 16"):
+        EvolutionSession.from_zip(zipped(files), RunFolder(session.folder.path.parent / "big"))
 
 
 @pytest.mark.parametrize(

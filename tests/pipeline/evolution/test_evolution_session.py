@@ -14,7 +14,7 @@ from safetensors.numpy import load
 from sessions_of_tests import KINDS, begun, counts, picture, same
 
 from pipeline.evolution.session import EvolutionSession, EvolutionSettings
-from pipeline.journal import Journal
+from pipeline.journal import Event, Journal
 from pipeline.run_folder import RunFolder
 from vqlso.errors import ConfigError, DataError, RunFolderError, SolverError
 from vqlso.generators import load_generator
@@ -220,6 +220,52 @@ def test_two_windows_do_not_write_over_each_other(
         opened(session)
 
 
+def test_a_pick_between_opening_and_showing_makes_the_opened_one_stale(
+    generators: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = begun(tmp_path / "s", generators["stylegan2"])
+    show = EvolutionSession._show
+
+    def overtaken(self: EvolutionSession) -> None:
+        monkeypatch.setattr(EvolutionSession, "_show", show)
+        session.pick(counts(1))
+        show(self)
+
+    monkeypatch.setattr(EvolutionSession, "_show", overtaken)
+    stale = opened(session)
+    assert (stale.step, session.step) == (0, 1)
+    for late in (lambda: stale.pick(counts(2)), lambda: stale.back(0)):
+        with pytest.raises(RunFolderError, match="gone on elsewhere"):
+            late()
+    same(opened(session), session)
+
+
+@pytest.mark.parametrize("name", ["id", "generation"])
+def test_a_journal_whose_generations_do_not_follow_each_other_is_refused(
+    name: str, generators: dict[str, Path], tmp_path: Path
+) -> None:
+    """As two windows would have written it: the second generation told as the first again."""
+    session = begun(tmp_path / "s", generators["stylegan2"])
+    session.pick(counts(1))
+    session.pick(counts(2))
+    events = session.folder.journal.events()
+    session.folder.journal.path.unlink()
+    rewritten = Journal(session.folder.journal.path)
+    for event in events[:7]:
+        rewritten.append_all(event["event"], [_facts(event)])
+    second = [
+        _facts(each) | {name: first[name]}
+        for first, each in zip(events[1:7], events[7:], strict=True)
+    ]
+    rewritten.append_all("query", second)
+    with pytest.raises(RunFolderError, match="order of the journal"):
+        opened(session)
+
+
+def _facts(event: Event) -> Event:
+    return {key: value for key, value in event.items() if key not in ("event", "time")}
+
+
 def test_a_second_click_while_computing_is_told_to_wait(
     generators: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +305,8 @@ def test_bad_picks_change_nothing(generators: dict[str, Path], tmp_path: Path) -
         ({"population": 1}, "2 to 400"),
         ({"picks": 7}, "1 to all"),
         ({"truncation": -1.0}, "at least 0"),
+        ({"truncation": 11.0}, "at most 10"),
+        ({"seed": 2**63}, "at most"),
     ],
 )
 def test_settings_that_cannot_be_are_named(
