@@ -70,7 +70,7 @@ def differences(runs: Sequence[Run], attribute: str) -> str:
                 [
                     method,
                     *(_difference(found[metric]) for metric in BETTER),
-                    "yes" if ahead(found) else "no",
+                    _told(found),
                 ]
             )
     return markdown(["", "others", "identity", "ahead on both"], rows)
@@ -94,6 +94,12 @@ def against_reference(
         )
         for metric in BETTER
     }
+
+
+def _told(found: Mapping[str, PairedDifference]) -> str:
+    if any(np.isnan(each.half_width) for each in found.values()):
+        return "cannot be told"
+    return "yes" if ahead(found) else "no"
 
 
 def ahead(found: Mapping[str, PairedDifference]) -> bool:
@@ -206,7 +212,8 @@ def _interval(values: NDArray[np.float64], digits: int) -> str:
 
 
 def _difference(found: PairedDifference) -> str:
-    return f"{found.mean:+.4f} ± {found.half_width:.4f}"
+    half = found.half_width
+    return f"{found.mean:+.4f}" + (", one seed" if np.isnan(half) else f" ± {half:.4f}")
 
 
 TABLES: dict[str, Callable[..., str]] = {

@@ -1,4 +1,4 @@
-"""Five ways to climb one score, with equal evaluations: the tables of docs/score-ascent.md.
+"""Eight ways to climb one score, with equal evaluations: the tables of docs/score-ascent.md.
 
     python -m benchmarks.score_ascent --seeds 0 1 2
 

@@ -37,10 +37,10 @@ from benchmarks.whole_peer import Ask, Straightforward
 from benchmarks.whole_stages import Ledger, Period, Queried, Stages, TimedArchive, timed
 from benchmarks.whole_tables import cases, described, progress
 from pipeline.configuration import composed
-from pipeline.tasks.search import build_loop
 from pipeline.preparation import Preparation, prepare
 from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig
+from pipeline.tasks.search import build_loop
 from pipeline.threads import threads_of
 from solvers.surrogates import GridBoosting
 from solvers.trees import maximize

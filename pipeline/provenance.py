@@ -39,6 +39,9 @@ MOVABLE = (
     "edit.regressor",
     "edit.identity",
     "solver.discriminator",
+    "ascent.picture",
+    "ascent.model",
+    "ascent.discriminator",
 )
 
 

@@ -39,12 +39,15 @@ class Group:
     scores: NDArray[np.float64]
     judged: NDArray[np.float64]
 
+    def only(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Group:
+        """Some of them, in the order of these rows."""
+        judged = self.judged[rows] if len(self.judged) else self.judged
+        return Group(self.images[rows], self.scores[rows], judged)
+
 
 def best_of(asked: Group) -> Group:
     """The best by the scorer: what a user would keep of everything that was scored."""
-    rows = np.argsort(-asked.scores, kind="stable")[:SIZE]
-    judged = asked.judged[rows] if len(asked.judged) else asked.judged
-    return Group(asked.images[rows], asked.scores[rows], judged)
+    return asked.only(np.argsort(-asked.scores, kind="stable")[:SIZE])
 
 
 def sampled(generator: Generator, known: Ascended, seed: int) -> Group:

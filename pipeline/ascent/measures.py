@@ -11,12 +11,12 @@ from pipeline.ascent import groups
 from pipeline.ascent.groups import Group
 from pipeline.ascent.methods import Climb
 from pipeline.ascent.problem import Ascended
-from pipeline.ascent.record import EVALUATION, asked_in, picture_file
+from pipeline.ascent.record import EVALUATION, asked_in, latents_in, picture_file
 from pipeline.report import pictures
 from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig
 from vqlso.images import to_unit
-from vqlso.metrics.top_k import top_k_curve
+from vqlso.metrics.top_k import novel, top_k_curve
 
 CHANGED = "generator.safetensors"
 SHOWN = 24
@@ -35,7 +35,10 @@ def measured(
     images = asked.images[fine]
     judged = known.judge(to_unit(images)) if known.judge else np.empty(0)
     everything = Group(images, asked.scores[fine], judged)
-    found = {groups.BEST: groups.best_of(everything)} | _samples(config, folder, known, climb)
+    once = _first_occurrences(latents_in(folder)[fine], images)
+    found = {groups.BEST: groups.best_of(everything.only(once))} | _samples(
+        config, folder, known, climb
+    )
     for name, group in found.items():
         sheet = pictures.grid(group.images[:SHOWN], COLUMNS)
         folder.write(picture_file(name), pictures.png(sheet))
@@ -44,8 +47,9 @@ def measured(
     return {
         "queries": len(asked.scores),
         "starts": asked.starts,
-        **_figures(everything.scores, starts),
-        "judge": _figures(judged, starts) if len(judged) else None,
+        "distinct": int(once.sum()),
+        **_figures(everything.scores, once, starts),
+        "judge": _figures(judged, once, starts) if len(judged) else None,
         "failures": int((~fine).sum()),
         "groups": {name: groups.facts(each, known, config.seed) for name, each in found.items()},
     }
@@ -64,12 +68,29 @@ def _samples(
     return found | ({groups.REAL: real} if real else {})
 
 
-def _figures(scores: NDArray[np.float64], starts: int) -> dict[str, float | None]:
-    """Best, 10th and 50th best of all, and the mean behind the starts."""
+def _first_occurrences(
+    latents: NDArray[np.float64], images: NDArray[np.uint8]
+) -> NDArray[np.bool_]:
+    """(n,) which rows are neither the latent nor the image of an earlier one.
+
+    Chains begin at the best starts and score them again. A decoder's rounding may depend on the
+    batch, so that an image alone would not always tell; nor would a latent, which a network takes
+    as float32.
+    """
+    rounded = latents.astype(np.float32)
+    return novel(rounded, rounded[:0]) & novel(images, images[:0])
+
+
+def _figures(
+    scores: NDArray[np.float64], once: NDArray[np.bool_], starts: int
+) -> dict[str, float | None]:
+    """Best, 10th and 50th best of what is counted once; the best start, and the mean behind it."""
+    counted = np.where(once, scores, np.nan)
     return {
-        "best": _last(top_k_curve(scores, 1)),
-        "top10": _last(top_k_curve(scores, 10)),
-        "top50": _last(top_k_curve(scores, 50)),
+        "best": _last(top_k_curve(counted, 1)),
+        "top10": _last(top_k_curve(counted, 10)),
+        "top50": _last(top_k_curve(counted, 50)),
+        "best_start": float(scores[:starts].max()),
         "query_mean": float(scores[starts:].mean()) if len(scores) > starts else None,
     }
 

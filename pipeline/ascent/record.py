@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -10,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.run_folder import RunFolder
-from solvers.inversion import scored_starts
 from vqlso.archive import Archive
-from vqlso.errors import RunFolderError
+from vqlso.errors import ObjectiveError, RunFolderError
 from vqlso.problems import ImageScore
 from vqlso.randomness import stream
+from vqlso.records import Context, Proposal, Scores, SolveStatus
 from vqlso.target_problem import TargetImage
 
 STARTS = "archive/starts.npz"
@@ -43,23 +45,38 @@ class Asked:
 
 
 def scored_start(
-    folder: RunFolder, problem: ImageScore | TargetImage, count: int, seed: int
+    folder: RunFolder,
+    problem: ImageScore | TargetImage,
+    sources: Mapping[str, str],
+    *,
+    count: int,
+    seed: int,
 ) -> tuple[Archive, float]:
     """So many scored samples, and the seconds that they took; scored once, whatever is resumed.
 
+    Starts that the black box fails at are kept in the folder, with NaN, and not in the archive.
+
+    Args:
+        folder: of the run.
+        problem: scores them.
+        sources: what decides the score, by `sources_of`.
+        count: of starts, >= 1.
+        seed: of the samples.
+
     Raises:
-        SolverError: a start that cannot be scored.
-        RunFolderError: the run was started with another generator.
+        ObjectiveError: none of them can be scored.
+        RunFolderError: the run was started with another generator, or with other sources.
     """
     version = problem.generator.version
     if not (folder.path / STARTS).is_file():
         began = perf_counter()
         samples = problem.space.sample(count, stream(seed, "ascent starts"))
-        first, scores = scored_starts(problem, samples, seed=seed)
+        scores = _scored(problem, samples, seed)
         folder.write_arrays(
             STARTS,
             version=np.array(version),
-            z=first.z,
+            sources=np.array(json.dumps(dict(sources))),
+            z=samples,
             values=scores.values,
             images=scores.images,
             seconds=np.array(perf_counter() - began),
@@ -70,8 +87,43 @@ def scored_start(
             f"{folder.path} was started with generator {known['version']}, not with {version}. "
             "Start a new run with another out=DIR."
         )
-    archive = Archive(known["images"], known["values"], known["z"], version)
+    _require_same(folder, json.loads(str(known["sources"])), sources)
+    fine = np.isfinite(known["values"])
+    archive = Archive(known["images"][fine], known["values"][fine], known["z"][fine], version)
     return archive, float(known["seconds"])
+
+
+def _scored(problem: ImageScore | TargetImage, samples: NDArray[np.float64], seed: int) -> Scores:
+    """Scores of latents, row by row; at least one of them is finite."""
+    unknown = np.full(len(samples), np.nan)
+    proposal = Proposal(
+        ids=np.arange(len(samples)),
+        z=samples,
+        space=problem.space.name,
+        version=problem.generator.version,
+        parents=np.full(len(samples), -1),
+        predicted=unknown,
+        acquisition=unknown,
+        bound=unknown,
+        status=(SolveStatus.UNPROVEN,) * len(samples),
+    )
+    scores = problem.evaluate(proposal, Context(seed=seed, round=0))
+    if not scores.ok.any():
+        raise ObjectiveError(
+            f"None of {len(samples)} starts can be scored, the first one because of "
+            f"'{scores.reason[0]}'. Mend the score, or try other starts by ascent.starts or seed."
+        )
+    return scores
+
+
+def _require_same(folder: RunFolder, known: Mapping[str, str], sources: Mapping[str, str]) -> None:
+    different = [setting for setting in sources if known.get(setting) != sources[setting]]
+    if different:
+        raise RunFolderError(
+            f"{folder.path} was started with another content of {' and '.join(different)} than is "
+            "here now, and two scores would be mixed into one result: bring it back, or start a "
+            "new run with another out=DIR."
+        )
 
 
 def asked_in(folder: RunFolder, *, images: bool = True) -> Asked:
@@ -95,17 +147,25 @@ def asked_in(folder: RunFolder, *, images: bool = True) -> Asked:
     return Asked(scores, pictures, len(begun["z"]))
 
 
+def latents_in(folder: RunFolder) -> NDArray[np.float64]:
+    """(n, *space.shape) the latents of what the run has scored, in the order of `asked_in`.
+
+    Raises:
+        RunFolderError: as `asked_in`.
+    """
+    queried = [event["z"] for event in folder.journal.events("query")]
+    begun = np.asarray(folder.read_arrays(STARTS)["z"], dtype=np.float64)
+    return np.concatenate([begun, np.array(queried, dtype=np.float64)]) if queried else begun
+
+
 def best_latent(folder: RunFolder) -> NDArray[Any]:
     """(*space.shape,) the latent of the best score so far.
 
     Raises:
         RunFolderError: as `asked_in`.
     """
-    begun, asked = folder.read_arrays(STARTS), asked_in(folder, images=False)
-    best = int(np.nanargmax(asked.scores))
-    if best < asked.starts:
-        return np.asarray(begun["z"][best])
-    return np.array(folder.journal.events("query")[best - asked.starts]["z"])
+    best = int(np.nanargmax(asked_in(folder, images=False).scores))
+    return np.asarray(latents_in(folder)[best])
 
 
 def picture_file(group: str) -> str:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from pipeline.ascent.loop import AscentLoop
 from pipeline.ascent.record import asked_in, best_latent, scored_start
+from pipeline.ascent.sources import sources_of
 from pipeline.loop import Budget
 from pipeline.parts.generators import stored_generator
 from pipeline.parts.target_solvers import build_target_solver
@@ -67,7 +68,9 @@ def super_resolve(
         VqlsoError: whatever generator, picture and search raise.
     """
     problem, small, origin = _problem(config)
-    archive, seconds = scored_start(folder, problem, config.ascent.starts, config.seed)
+    archive, seconds = scored_start(
+        folder, problem, sources_of(config), count=config.ascent.starts, seed=config.seed
+    )
     AscentLoop(
         problem=problem,
         generator=problem.generator,
@@ -88,6 +91,7 @@ def super_resolve(
         "starts": asked.starts,
         "criterion_mean": -float(asked.course[-1]),
         "criterion_starts": -float(asked.course[asked.starts - 1]),
+        "picture_edge": small.picture.shape[-1],
         "to_truth": _distance(found, small.truth),
         "picture_enlarged_to_truth": _distance(_enlarged(small, found), small.truth),
         "gradients": events[-1].get("gradients", 0) if events else 0,

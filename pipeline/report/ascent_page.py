@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from pipeline.ascent import groups
 from pipeline.ascent.record import STARTS, Asked, asked_in, picture_file
 from pipeline.ascent.super_resolution import STRIP
 from pipeline.report.digits import DEGREES, alone
-from pipeline.report.headline import rows, score_digits
+from pipeline.report.headline import Row, rows, score_digits
 from pipeline.report.pictures import embedded
 from pipeline.report.style import MUTED, SCORER, canvas, inline_svg, legend_above
 from pipeline.report.template import template
@@ -26,6 +26,25 @@ NAMES = {
     groups.AFTER: "Samples of the generator as it is now",
     groups.REAL: "Real images of the highest labels",
 }
+# What figures mean here, where starts count as queries and nothing is compared with training data.
+OWN = {
+    "best": (
+        "Best image",
+        "The highest score of all images that were scored, the starts among them; the judge's "
+        "column has the one that the judge likes best.",
+    ),
+    "top10": ("10th best", "Ten different images score at least this much."),
+    "top50": ("50th best", "Fifty different images score at least this much."),
+    "query_mean": (
+        "Mean of the search",
+        "The average score of what the search asked about; starts are left out.",
+    ),
+    "queries": ("Queries", "Images that the scorer was asked about, the starts among them."),
+}
+BEST_START = (
+    "Best start",
+    "The highest score of the samples that were scored before the search: what luck alone finds.",
+)
 
 
 @dataclass(frozen=True)
@@ -56,11 +75,25 @@ def render_ascent(folder: RunFolder) -> str:
         path=folder.named,
         command=folder.read_json("environment.json").get("command"),
         summary=summary,
-        rows=rows(summary),
+        rows=_rows(summary),
         sheets=_sheets(folder, summary.get("groups", {})),
         strip=embedded(strip.read_bytes()) if summary and strip.is_file() else "",
         charts=_charts(asked) if asked else {},
     )
+
+
+def _rows(summary: Mapping[str, Any]) -> Sequence[Row]:
+    """The figures in the words of this page, the best start behind the best of all."""
+    found: list[Row] = []
+    for row in rows(summary):
+        label, sentence = OWN.get(row.key, (row.label, row.sentence))
+        found.append(replace(row, label=label, sentence=sentence))
+        if row.key == "best" and "best_start" in summary:
+            label, sentence = BEST_START
+            judged = (summary.get("judge") or {}).get("best_start")
+            own = {"value": summary["best_start"], "judge": judged}
+            found.append(replace(row, key="best_start", label=label, sentence=sentence, **own))
+    return found
 
 
 def _sheets(folder: RunFolder, measured: Mapping[str, Any]) -> Sequence[Sheet]:

@@ -1,7 +1,8 @@
-"""The task `score_ascent`: images that a score likes best, five ways, with one budget."""
+"""The task `score_ascent`: images that a score likes best, eight ways, with one budget."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from pipeline.ascent.loop import AscentLoop
@@ -9,10 +10,12 @@ from pipeline.ascent.measures import measured
 from pipeline.ascent.methods import build_climb, evaluations
 from pipeline.ascent.problem import ascended, planned_problem
 from pipeline.ascent.record import scored_start
+from pipeline.ascent.sources import sources_of
 from pipeline.ascent.super_resolution import check_super_resolution, super_resolve
 from pipeline.loop import Budget
 from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig
+from vqlso.contracts import LatentSpace
 from vqlso.errors import ConfigError, LatentSpaceError, SolverError
 from vqlso.progress import Progress
 from vqlso.spaces import CodeGrid
@@ -42,9 +45,22 @@ def check_score_ascent(config: ExperimentConfig) -> None:
                 "A score ascent climbs real latents: use generator=stylegan2 or vae. Codes are "
                 "searched by `vqlso run smile_shift`."
             )
+        _require_a_density(config, problem.space)
         build_climb(config, problem)
     except (SolverError, LatentSpaceError) as error:
         raise ConfigError(str(error)) from error
+
+
+def _require_a_density(config: ExperimentConfig, space: LatentSpace) -> None:
+    """Of fewer starts than dimensions a normal distribution is flat: no sample is as likely."""
+    dimensions = prod(space.shape)
+    fits_one = config.ascent.method == "search" and config.solver.kind == "slsqp"
+    if fits_one and config.ascent.starts <= dimensions:
+        raise ConfigError(
+            f"ascent.starts={config.ascent.starts} are too few for solver=slsqp, which fits a "
+            f"density to the starts, in {dimensions} dimensions: give at least "
+            f"ascent.starts={dimensions + 1} and more queries than that, or another solver."
+        )
 
 
 def score_ascent(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> dict[str, Any]:
@@ -63,7 +79,9 @@ def score_ascent(config: ExperimentConfig, folder: RunFolder, progress: Progress
         return super_resolve(config, folder, progress)
     known = ascended(config, folder, progress)
     climb = build_climb(config, known.problem)
-    archive, seconds = scored_start(folder, climb.problem, config.ascent.starts, config.seed)
+    archive, seconds = scored_start(
+        folder, climb.problem, sources_of(config), count=config.ascent.starts, seed=config.seed
+    )
     AscentLoop(
         problem=climb.problem,
         generator=climb.problem.generator,

@@ -11,7 +11,7 @@ from tiny_runs import events, figures, said, vqlso
 from torch import Tensor, nn
 
 from pipeline.ascent.measures import CHANGED
-from pipeline.ascent.record import asked_in
+from pipeline.ascent.record import asked_in, latents_in
 from pipeline.ascent.super_resolution import LATENT, RESULT, STRIP
 from pipeline.loop import Loop
 from pipeline.run_folder import RunFolder
@@ -35,6 +35,7 @@ METHODS = {
     "super_resolution": ("ascent.factor=4", "solver.chains=2"),
 }
 CHANGES = ("finetune", "reinforce")
+CLIMBS = ("gradient", "sphere")
 
 
 class Brightness(nn.Module):
@@ -42,6 +43,13 @@ class Brightness(nn.Module):
 
     def forward(self, images: Tensor, text: str) -> Tensor:
         return images.mean(dim=(1, 2, 3))
+
+
+class Darkness(nn.Module):
+    """The opposite."""
+
+    def forward(self, images: Tensor, text: str) -> Tensor:
+        return -images.mean(dim=(1, 2, 3))
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +100,16 @@ def finished(files: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return {method: climbed(folder / method, files, method) for method in METHODS}
 
 
+def counted_once(folder: RunFolder) -> np.ndarray:
+    """Which scored images are no latent again; chains begin at starts, whose scores are known."""
+    seen: list[np.ndarray] = []
+    once = []
+    for z in latents_in(folder):
+        once.append(not any(np.allclose(z, other, rtol=0, atol=1e-5) for other in seen))
+        seen.append(z)
+    return np.array(once)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_spends_the_same_budget(finished: dict[str, RunFolder], method: str) -> None:
     folder = finished[method]
@@ -107,6 +125,11 @@ def test_every_method_spends_the_same_budget(finished: dict[str, RunFolder], met
     assert 'id="unfinished"' not in page
     assert ('id="strip"' in page) == (method == "super_resolution")
     assert ('id="groups"' in page) == (method != "super_resolution")
+    assert ("Best start" in page and "starts are left out" in page) == (
+        method != "super_resolution"
+    )
+    assert ("counted once among the best" in page) == (method in CLIMBS)
+    assert ("2 × 2 pixels (a sample of the generator" in page) == (method == "super_resolution")
 
 
 @pytest.mark.parametrize("method", [each for each in METHODS if each != "super_resolution"])
@@ -116,18 +139,22 @@ def test_figures_are_those_of_the_images(finished: dict[str, RunFolder], method:
     brightness = asked.images.mean(axis=(1, 2, 3)) / 255
     np.testing.assert_allclose(asked.scores, brightness, atol=1e-6)
     assert summary["best"] == asked.scores.max() == asked.course[-1]
-    assert summary["top10"] == np.sort(asked.scores)[-10]
+    assert summary["best_start"] == asked.scores[:8].max()
+    once = counted_once(folder)
+    assert once.sum() == summary["distinct"] == (22 if method in CLIMBS else 24)
+    assert summary["top10"] == np.sort(asked.scores[once])[-10]
     assert summary["top50"] is None
     assert summary["query_mean"] == pytest.approx(asked.scores[8:].mean())
     assert summary["judge"] is None
     groups = summary["groups"]
-    assert groups["best_of_all"]["score"] == pytest.approx(asked.scores.mean(), abs=1e-9)
+    assert groups["best_of_all"]["images"] == once.sum()
+    assert groups["best_of_all"]["score"] == pytest.approx(asked.scores[once].mean(), abs=1e-9)
     assert groups["best_of_all"]["frechet"] is None
     assert (folder.path / "pictures" / "before.png").is_file()
     assert ("after" in groups) == (method in CHANGES)
 
 
-@pytest.mark.parametrize("method", ["gradient", "sphere"])
+@pytest.mark.parametrize("method", CLIMBS)
 def test_those_with_gradients_climb(finished: dict[str, RunFolder], method: str) -> None:
     asked = asked_in(finished[method])
     assert asked.scores[-4:].mean() > asked.scores[8:12].mean()
@@ -162,8 +189,11 @@ def test_a_super_resolution_shrinks_to_its_picture(
         assert result.size == (8, 8)
     Image.new("RGB", (40, 30), (200, 60, 60)).save(tmp_path / "red.png")
     more = f"ascent.picture={tmp_path / 'red.png'}"
-    given = climbed(tmp_path / "run", files, "super_resolution", more).read_json("summary.json")
+    red = climbed(tmp_path / "run", files, "super_resolution", more)
+    given = red.read_json("summary.json")
     assert given["to_truth"] is None
+    assert given["picture_edge"] == summary["picture_edge"] == 2
+    assert "the middle square of the given one, shrunk" in red.report.read_text()
 
 
 @pytest.mark.parametrize("method", [*CHANGES, "super_resolution"])
@@ -222,6 +252,77 @@ def test_a_score_without_gradients_is_climbed_by_what_needs_none(
         said(result, "bright_wishes:bright", "method=reinforce")
 
 
+def test_starts_that_fail_do_not_end_the_run(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shy_wishes.py").write_text(
+        "import numpy as np\n"
+        "asked = 0\n"
+        "def shy(images, text):\n"
+        "    global asked\n"
+        "    asked += 1\n"
+        "    return images.mean((1, 2, 3)) if asked in (2, 5, 6) or asked > 8 else [np.nan]\n"
+        "def mute(images, text):\n"
+        "    raise RuntimeError('no word')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    wish = ("ascent.score=text", "ascent.text=bright")
+    own = (*wish, "ascent.model=shy_wishes:shy", "solver.pairs=2")
+    folder = climbed(tmp_path / "run", files, "text", *own)
+    summary, asked = folder.read_json("summary.json"), asked_in(folder)
+    assert np.flatnonzero(np.isfinite(asked.scores[:8])).tolist() == [1, 4, 5]
+    assert (summary["queries"], summary["starts"], summary["failures"]) == (24, 8, 5)
+    assert summary["best_start"] == np.nanmax(asked.scores[:8])
+    said(
+        vqlso(*arguments(tmp_path / "mute", files, "text", *wish, "ascent.model=shy_wishes:mute")),
+        "None of 8 starts",
+        "no word",
+    )
+
+
+@pytest.mark.parametrize("subject", ["ascent.picture", "ascent.model", "ascent.discriminator"])
+def test_another_content_of_what_decides_the_score_is_refused(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subject: str
+) -> None:
+    given = tmp_path / "given.png"
+    if subject == "ascent.picture":
+        Image.new("RGB", (8, 8), (200, 60, 60)).save(given)
+        method, own = "super_resolution", (f"{subject}={given}",)
+    elif subject == "ascent.model":
+        given.write_bytes((files / "text.pt").read_bytes())
+        own = ("ascent.score=text", "ascent.text=bright", f"{subject}={given}")
+        method = "gradient"
+    else:
+        given.write_bytes((files / "discriminator.safetensors").read_bytes())
+        method, own = "gradient", ("ascent.score=discriminator", f"{subject}={given}")
+
+    def interrupted(_: Loop) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "propose", interrupted)
+        result = vqlso(*arguments(tmp_path / "run", files, method, *own))
+    assert result.exit_code == INTERRUPTED
+    before = given.read_bytes()
+    _change(given, subject)
+    said(vqlso("resume", tmp_path / "run"), subject, "another content", "out=DIR")
+    given.write_bytes(before)
+    result = vqlso("resume", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+
+
+def _change(file: Path, subject: str) -> None:
+    """Another file of the same kind in its place."""
+    torch.manual_seed(1)
+    if subject == "ascent.picture":
+        Image.new("RGB", (8, 8), (60, 60, 200)).save(file)
+    elif subject == "ascent.model":
+        with pytest.warns(DeprecationWarning, match="jit"):
+            torch.jit.script(Darkness()).save(str(file))
+    else:
+        StyleGAN2Discriminator(Discriminator(SETTINGS)).save(file)
+
+
 @pytest.mark.parametrize(
     ("method", "more", "words"),
     [
@@ -235,6 +336,7 @@ def test_a_score_without_gradients_is_climbed_by_what_needs_none(
         ("super_resolution", ("ascent.picture=none.png",), ("ascent.picture=none.png",)),
         ("gradient", ("ascent.noise=0.5",), ("ascent.noise", "method=reinforce")),
         ("finetune", ("solver.chains=3",), ("solver.chains", "ascent.method=finetune")),
+        ("surrogate", ("ascent.starts=4",), ("ascent.starts=5", "4 dimensions")),
         ("sphere", ("ascent.score=objective",), ("8 pixels", "data.size=8")),
     ],
 )

@@ -37,6 +37,14 @@ def test_the_best_are_kept_in_order(known: Ascended) -> None:
     assert len(best.judged) == len(best.images) == SIZE
 
 
+def test_what_is_chosen_keeps_its_scores_together(known: Ascended) -> None:
+    scored = groups.scored(images(4, seed=6), known)
+    once = scored.only(np.array([True, False, True, False]))
+    np.testing.assert_array_equal(once.images, scored.images[::2])
+    np.testing.assert_array_equal(once.scores, scored.scores[::2])
+    np.testing.assert_array_equal(once.judged, scored.judged[::2])
+
+
 def test_one_image_again_and_again_has_no_differences(known: Ascended) -> None:
     many = groups.scored(images(SIZE, seed=3), known)
     one = groups.scored(np.repeat(images(1, seed=3), SIZE, axis=0), known)
