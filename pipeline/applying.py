@@ -14,10 +14,11 @@ from safetensors.numpy import save
 
 from pipeline.configuration import composed, saved
 from pipeline.parts.generators import stored_generator
+from pipeline.photos import climbed_space, moved_from_z, read_photo
 from pipeline.report import pictures
 from pipeline.settings import ExperimentConfig
-from pipeline.tasks.editing_problem import editing_problem
-from pipeline.tasks.editing_record import STRIP, EditDirection
+from pipeline.tasks.editing_problem import editing_problem, is_callable
+from pipeline.tasks.editing_record import KEEP, STRIP, EditDirection
 from solvers.gradient import LBFGS
 from solvers.inversion import invert
 from vqlso.contracts import Generator, LatentSpace
@@ -30,10 +31,10 @@ from vqlso.objectives.feature_networks import RandomTaps, resized
 from vqlso.progress import SILENT, Advance, Progress
 from vqlso.randomness import stream
 from vqlso.records import Context, Proposal, Scores
-from vqlso.target_image import read_target
 from vqlso.target_problem import TargetImage
 
 LATENTS = "latents.safetensors"
+CONFIG = "config.yaml"
 STARTS = 16
 
 
@@ -45,11 +46,13 @@ class Directions:
         all: at least one, in the order they were given.
         generator: that all belong to.
         config: of the first run among them; the packaged generator's without one.
+        paths: where each was read from.
     """
 
     all: tuple[EditDirection, ...]
     generator: Generator
     config: ExperimentConfig
+    paths: tuple[Path, ...]
 
     @property
     def space(self) -> LatentSpace:
@@ -84,7 +87,7 @@ class Directions:
             )
         for each in found:
             each.require_fit(generator.spaces[found[0].space], generator.version)
-        return cls(found, generator, config)
+        return cls(found, generator, config, tuple(paths))
 
 
 @dataclass(frozen=True)
@@ -122,11 +125,11 @@ def inverted(
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Subject:
-    """The latent whose image is nearest to a photo, by LBFGS from the best of some samples.
+    """The latent whose image is near a photo, by LBFGS from the best of some samples.
 
     Args:
         photo: any picture.
-        directions: whose generator and space are searched.
+        directions: whose generator is searched, a StyleGAN's in z, for a latent of their space.
         evaluations: images that are made for it, above 16.
         seed: of the samples.
         progress: shows the search.
@@ -140,9 +143,10 @@ def inverted(
             f"An inversion takes more than the {STARTS} images that it begins from; got "
             f"{evaluations}: give more --evaluations."
         )
-    space, generator = directions.space, directions.generator
+    generator = directions.generator
+    space = climbed_space(generator, directions.space)
     size = generator.image_shape[1:]
-    wanted = read_target(photo, size=max(256, *size))[None]
+    wanted = read_photo(photo, size=max(256, *size))[None]
     criterion = inspirational(
         "l2+features", features=RandomTaps(), norm_weight=1.0 if space.name == "z" else 0.0
     )
@@ -155,7 +159,8 @@ def inverted(
             starts=space.sample(STARTS, stream(seed, "inversion starts")),
             seed=seed,
         )
-    return Subject(found.z, to_bytes(resized(wanted.float(), size))[0], -float(found.value[0]))
+    latents = moved_from_z(generator, found.z, directions.space.name)
+    return Subject(latents, to_bytes(resized(wanted.float(), size))[0], -float(found.value[0]))
 
 
 def sampled(n: int, directions: Directions, *, seed: int = 0) -> Subject:
@@ -182,14 +187,11 @@ def edits(
             k is the number of directions, and edit i has gone through the first i + 1.
 
     Raises:
-        ConfigError: another number of strengths, or an attribute that has no level here.
+        ConfigError: another number of strengths, an attribute that has no level here, or one
+            whose function is not that of the direction's own run.
     """
     found = [each.d for each in directions.all]
-    if (len(found) > 1 or in_turn) and len(strengths) != len(found):
-        raise ConfigError(
-            f"{len(found)} directions take as many strengths, in the same order; got "
-            f"{len(strengths)}: repeat --strength."
-        )
+    _require_strengths(len(found), len(strengths), in_turn)
     if in_turn:
         return _edited_in_turn(latents, directions, strengths)
     if len(found) > 1:
@@ -246,15 +248,57 @@ def write_edits(
 
 def _config_of(paths: Sequence[Path]) -> ExperimentConfig:
     for path in paths:
-        if (path / "config.yaml").is_file():
-            return saved(path / "config.yaml")
+        if (path / CONFIG).is_file():
+            return saved(path / CONFIG)
     return composed("edit_smile")
+
+
+def _require_strengths(directions: int, strengths: int, in_turn: bool) -> None:
+    if strengths == directions or (directions == 1 and not in_turn):
+        return
+    if not in_turn:
+        raise ConfigError(
+            f"{directions} directions at once take {directions} strengths, in the same order; got "
+            f"{strengths}: give one --strength for each direction."
+        )
+    raise ConfigError(
+        "With --in-turn a strength is the level from 0 to 1 that an attribute is brought to, one "
+        f"for each direction in the same order; got {strengths} for {_counted(directions)}: give "
+        "one --strength for each direction"
+        + (", or leave --in-turn out to see one direction at several." if directions == 1 else ".")
+    )
+
+
+def _counted(directions: int) -> str:
+    return f"{directions} direction" if directions == 1 else f"{directions} directions"
+
+
+def _require_own_function(direction: EditDirection, path: Path) -> None:
+    """A file's header alone may be anybody's: what it names is imported only if its run says so."""
+    if not is_callable(direction.attribute):
+        return
+    folder = (path if path.is_dir() else path.parent).absolute()
+    runs = [folder, *([folder.parent.parent] if folder.parent.name == KEEP else [])]
+    configs = [run / CONFIG for run in runs if (run / CONFIG).is_file()]
+    named = [[own.attribute, *own.keep] for own in (saved(each).edit for each in configs)]
+    if not any(direction.attribute in each for each in named):
+        raise ConfigError(
+            f"The direction at {path} says that '{direction.attribute}' reads its attribute, and "
+            "--in-turn would import and run that function. This is done only for a direction in "
+            "the folder of a run whose config.yaml names it in edit.attribute or edit.keep: give "
+            "that folder, or leave --in-turn out."
+        )
 
 
 def _edited_in_turn(
     latents: NDArray[np.float64], directions: Directions, levels: Sequence[float]
 ) -> NDArray[np.float64]:
-    edited = editing_problem(directions.config)
+    for each, path in zip(directions.all, directions.paths, strict=True):
+        _require_own_function(each, path)
+    config = directions.config
+    # The run's own attribute may be a function that no direction here asks for.
+    chosen = replace(config.edit, attribute=directions.all[0].attribute)
+    edited = editing_problem(replace(config, edit=chosen))
     stages = []
     for each, level in zip(directions.all, levels, strict=True):
         own = edited.of(each.attribute).problem.levels(latents)

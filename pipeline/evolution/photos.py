@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.photos import climbed_space, moved_from_z
 from solvers.gradient import LBFGS
 from solvers.inversion import invert
 from vqlso.contracts import DifferentiableGenerator, EncodingGenerator, Generator
 from vqlso.errors import ConfigError, DataError
-from vqlso.generators.style_based import StyleBasedGenerator
-from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.images import to_bytes, to_unit
 from vqlso.objectives.criteria import inspirational
 from vqlso.objectives.feature_networks import RandomTaps
@@ -83,7 +82,7 @@ def latent_of(square: bytes, generator: Generator, space_name: str, *, seed: int
     """
     with Image.open(io.BytesIO(square)) as picture:
         pixels = np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
-    climbed = "z" if isinstance(generator, StyleBasedGenerator) else space_name
+    climbed = climbed_space(generator, generator.spaces[space_name]).name
     norm = 1.0 if climbed == "z" else 0.0
     criterion = inspirational("l2+features", features=RandomTaps(), norm_weight=norm)
     problem = TargetImage(generator, criterion, to_unit(pixels[None]), climbed)
@@ -96,17 +95,4 @@ def latent_of(square: bytes, generator: Generator, space_name: str, *, seed: int
     starts = problem.space.sample(STARTS, stream(seed, "photo"))
     solver = LBFGS(problem, evaluations=CLIMBED, start="best", seed=seed)
     z = invert(problem, solver, evaluations=STARTS + CLIMBED, starts=starts, seed=seed).z
-    return np.asarray(_moved(generator, z, space_name)[0])
-
-
-def _moved(generator: Generator, z: NDArray[Any], space_name: str) -> NDArray[Any]:
-    """What a StyleGAN makes of (n, d) latents of z in another of its spaces."""
-    if not isinstance(generator, StyleBasedGenerator) or space_name == "z":
-        return z
-    layers = generator.map(z)
-    if space_name == "w":
-        layers = layers[:, 0]
-    elif space_name == "s":
-        assert isinstance(generator, StyleGAN2)
-        layers = generator.styles(layers)
-    return layers.double().cpu().numpy()
+    return np.asarray(moved_from_z(generator, z, space_name)[0])

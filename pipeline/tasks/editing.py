@@ -13,11 +13,12 @@ from pipeline.parts.direction_solvers import build_direction_solver
 from pipeline.report import pictures
 from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig
-from pipeline.tasks.editing_keep import Kept, given_direction, keep
+from pipeline.tasks.editing_keep import Kept, check_kept, keep
 from pipeline.tasks.editing_problem import Edited, editing_problem
 from pipeline.tasks.editing_quality import Changes, changed_by, evaluation_of, quality
 from pipeline.tasks.editing_record import DIRECTION, FOUND, STRIP, Course
 from pipeline.tasks.editing_search import find, images_a_proposal
+from solvers.directions import DirectionFromSamples
 from vqlso.direction import Direction
 from vqlso.editing import conditional, strips
 from vqlso.errors import ConfigError, DataError
@@ -40,13 +41,13 @@ def check_edit(config: ExperimentConfig) -> None:
     solver, batch = build_direction_solver(config, edited.problem)
     cost = images_a_proposal(edited.problem, solver, batch)
     if cost > config.queries:
+        learns = isinstance(solver, DirectionFromSamples)
+        fewer = "solver.samples or edit.anchors" if learns else "edit.anchors"
         raise ConfigError(
             f"queries={config.queries} do not pay for one proposal of solver={config.solver.kind}, "
-            f"which takes {cost} images: give more queries or fewer edit.anchors."
+            f"which takes {cost} images: give more queries or fewer {fewer}."
         )
-    for given in config.edit.keep:
-        if given_direction(given, edited) is None:
-            edited.of(given)
+    check_kept(config.edit.keep, edited)
 
 
 def edit(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig
 from pipeline.tasks.editing_problem import Edited
-from pipeline.tasks.editing_record import DIRECTION, EditDirection
+from pipeline.tasks.editing_record import DIRECTION, KEEP, EditDirection
 from pipeline.tasks.editing_search import find
+from vqlso.errors import ConfigError
 from vqlso.progress import Progress
 
 
@@ -50,11 +52,30 @@ def keep(
         known = before.attribute in edited.attributes and before.attribute != edited.name
         return Kept(before, edited.of(before.attribute) if known else None)
     other = edited.of(given)
-    own = RunFolder(folder.path / "keep" / given.replace(":", "."))
+    own = RunFolder(folder.path / KEEP / given.replace(":", "."))
     found = find(config, own, other.problem, progress)
     direction = other.direction(found.d)
     own.write(DIRECTION, direction.content)
     return Kept(direction, other, found.images, found.seconds)
+
+
+def check_kept(given: Sequence[str], edited: Edited) -> None:
+    """Find a mistake in `edit.keep` before any search is paid for.
+
+    Raises:
+        ConfigError: one is named twice, is what is edited, or is unknown.
+        DataError, LatentSpaceError: as `given_direction`.
+    """
+    for place, each in enumerate(given):
+        if each == edited.name:
+            raise ConfigError(
+                f"edit.keep names '{each}', which is what is edited, and nothing can both change "
+                "and stay: leave it out of edit.keep, or choose another edit.attribute."
+            )
+        if each in given[:place]:
+            raise ConfigError(f"edit.keep names '{each}' twice: name it once.")
+        if given_direction(each, edited) is None:
+            edited.of(each)
 
 
 def given_direction(given: str, edited: Edited) -> EditDirection | None:

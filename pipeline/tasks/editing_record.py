@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,9 @@ DIRECTION = "direction.safetensors"
 FOUND = "before-keeping.safetensors"
 COURSE = "course.npz"
 STRIP = "strip.png"
+KEEP = "keep"  # folder of the searches for attributes that are to stay
 KIND = "edit direction"
+FLOATS = ("F32", "F64")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class EditDirection:
         """A direction from its file, or from the folder of the run that found it.
 
         Raises:
-            DataError: there is none, or its file is damaged.
+            DataError: there is none, its file is damaged, or its entries cannot be added.
         """
         file = path / DIRECTION if path.is_dir() else path
         if not file.is_file():
@@ -75,7 +78,7 @@ class EditDirection:
                         f"{file} holds no edit direction: give a {DIRECTION} that `vqlso run "
                         "edit_smile` has written."
                     )
-                d = np.asarray(held.get_tensor("d"), dtype=np.float64)
+                d = _vector(held, file)
                 return cls(d, header["attribute"], header["space"], header["generator"])
         except (SafetensorError, OSError, KeyError) as error:
             raise DataError(
@@ -129,3 +132,23 @@ class Course:
         if not (folder.path / COURSE).is_file():
             return None
         return cls(**folder.read_arrays(COURSE))
+
+
+def _vector(held: Any, file: Path) -> NDArray[np.float64]:
+    """(*shape) d of an open file, whose length networks of single precision can hold."""
+    stored = held.get_slice("d")
+    kind, shape = stored.get_dtype(), tuple(stored.get_shape())
+    if kind not in FLOATS or not shape or 0 in shape:
+        raise DataError(
+            f"The direction in {file} has entries of type {kind} and shape {shape}, but a vector "
+            "of 32-bit or 64-bit floats is needed: save it as one, or find it again."
+        )
+    d = np.asarray(held.get_tensor("d"), dtype=np.float64)
+    with np.errstate(over="ignore"):
+        length = np.linalg.norm(d)
+    if not length <= np.finfo(np.float32).max:  # also where it is NaN
+        raise DataError(
+            f"The direction in {file} has entries that are not finite or too large to be added "
+            f"(its length is {length:.4g}): find it again."
+        )
+    return d

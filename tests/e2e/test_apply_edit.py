@@ -1,6 +1,8 @@
 """`vqlso apply-edit`: photos and samples, one direction, several at once and in turn, mistakes."""
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,13 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
+from safetensors.torch import save_file
 from tiny_runs import said, vqlso
 
-from pipeline.applying import LATENTS
+from pipeline.applying import LATENTS, Directions, inverted
 from pipeline.configuration import as_yaml, composed
-from pipeline.tasks.editing_record import DIRECTION, STRIP, EditDirection
+from pipeline.tasks.editing_record import DIRECTION, KIND, STRIP, EditDirection
+from solvers.inversion import Inversion, invert
 from vqlso.errors import ConfigError, DataError, LatentSpaceError
 from vqlso.generators import load_generator
 from vqlso.generators.stylegan2.generator import StyleGAN2
@@ -109,6 +113,29 @@ def test_a_photo_is_inverted_first(runs: Path, tmp_path: Path) -> None:
     assert 0 <= facts["criterion"] < fewer["criterion"]
 
 
+@pytest.mark.parametrize("space", ["z", "w", "w+", "s"])
+def test_a_photo_is_sought_among_what_z_leads_to(
+    space: str, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = load_generator(runs / "gan.safetensors")
+    d = np.zeros(generator.spaces[space].shape)
+    (tmp_path / DIRECTION).write_bytes(EditDirection(d, "smile", space, generator.version).content)
+    Image.new("RGB", (20, 20), "brown").save(tmp_path / "photo.png")
+    found = []
+
+    def kept(*given: Any, **more: Any) -> Inversion:
+        found.append(invert(*given, **more))
+        return found[-1]
+
+    monkeypatch.setattr("pipeline.applying.invert", kept)
+    directions = Directions.read([tmp_path / DIRECTION], runs / "gan.safetensors")
+    subject = inverted(tmp_path / "photo.png", directions, evaluations=20)
+    assert subject.latents.shape == (1, *generator.spaces[space].shape)
+    np.testing.assert_allclose(
+        generator.decode(subject.latents, space), generator.decode(found[0].z, "z"), atol=1e-5
+    )
+
+
 def test_several_directions_at_once(runs: Path, tmp_path: Path) -> None:
     both = (runs / "smile", runs / "age" / DIRECTION)
     facts = applied(tmp_path, *both, "--samples", 2, "-s", 1, "-s", -2)
@@ -141,6 +168,80 @@ def test_a_file_alone_takes_the_generator_that_is_given(runs: Path, tmp_path: Pa
     said(vqlso("apply-edit", file, "--samples", "1", "--out", tmp_path / "no"), "found for")
 
 
+FUNCTION = "handed_over:bright"
+
+
+@pytest.fixture
+def handed_over(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A direction alone whose header names a function, and the function where it is found."""
+    (tmp_path / "handed_over.py").write_text("bright = lambda images: images.mean((1, 2, 3))")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "handed_over", raising=False)
+    known = EditDirection.read(runs / "smile")
+    (tmp_path / "run").mkdir()
+    made = tmp_path / "run" / DIRECTION
+    made.write_bytes(replace(known, attribute=FUNCTION).content)
+    return made
+
+
+def settled(runs: Path, file: Path, *edit: str) -> None:
+    config = composed("edit_smile", [f"generator.checkpoint={runs / 'gan.safetensors'}", *edit])
+    file.write_text(as_yaml(config))
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_a_function_that_only_a_header_names_is_not_imported(
+    configured: bool, runs: Path, handed_over: Path, tmp_path: Path
+) -> None:
+    if configured:
+        settled(runs, handed_over.parent / "config.yaml", "edit.attribute=handed_over:dark")
+    given = ("--generator", runs / "gan.safetensors", "--samples", 1, "--in-turn")
+    result = vqlso("apply-edit", handed_over, *given, "--out", tmp_path / "out")
+    assert result.exit_code == ConfigError.exit_code
+    said(result, FUNCTION, "edit.attribute or edit.keep", "leave --in-turn out")
+    assert "handed_over" not in sys.modules
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_function_that_the_run_names_is_imported(
+    kept: bool, runs: Path, handed_over: Path, tmp_path: Path
+) -> None:
+    config = handed_over.parent / "config.yaml"
+    settled(runs, config, f"edit.keep=[{FUNCTION}]" if kept else f"edit.attribute={FUNCTION}")
+    given = handed_over
+    if kept:
+        given = handed_over.parent / "keep" / FUNCTION.replace(":", ".") / DIRECTION
+        given.parent.mkdir(parents=True)
+        handed_over.rename(given)
+    generator = ("--generator", runs / "gan.safetensors")
+    applied(tmp_path / "out", given, *generator, "--samples", 2, "-s", 0.9, "--in-turn")
+    original, edited = latents(tmp_path / "out")
+    levels = load_generator(runs / "gan.safetensors").decode(original, "w").mean((1, 2, 3))
+    expected = original + np.outer(0.9 - levels.numpy(), EditDirection.read(given).d)
+    np.testing.assert_allclose(edited[:, 0], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("d", "words"),
+    [
+        (torch.ones(ENTRIES, dtype=torch.bfloat16), "type BF16"),
+        (torch.ones(ENTRIES, dtype=torch.int64), "type I64"),
+        (torch.tensor(1.0), "shape ()"),
+        (torch.ones(0), "shape (0,)"),
+        (torch.tensor([0.0, torch.nan]), "not finite"),
+        (torch.tensor([0.0, -torch.inf]), "not finite"),
+        (torch.tensor([1e200, 1e200], dtype=torch.float64), "too large"),
+        (torch.tensor([3e38, 3e38]), "too large"),
+    ],
+)
+def test_a_vector_that_cannot_be_added(d: torch.Tensor, words: str, tmp_path: Path) -> None:
+    header = {"kind": KIND, "attribute": "smile", "space": "w", "generator": "0"}
+    save_file({"d": d}, tmp_path / DIRECTION, header)
+    with pytest.raises(DataError) as error:
+        EditDirection.read(tmp_path)
+    assert words in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
@@ -149,8 +250,8 @@ def test_a_file_alone_takes_the_generator_that_is_given(runs: Path, tmp_path: Pa
         (["{here}", "--samples", "1"], DataError, ["no edit direction at", "edit_smile"]),
         (["{gan}", "--samples", "1"], DataError, ["holds no edit direction"]),
         (["{text}", "--samples", "1"], DataError, ["not a readable edit direction"]),
-        (["{smile}", "--image", "none.png"], DataError, ["none.png"]),
-        (["{smile}", "--image", "{text}"], DataError, ["cannot be read as a picture"]),
+        (["{smile}", "--image", "none.png"], DataError, ["none.png", "path of the photo"]),
+        (["{smile}", "--image", "{text}"], DataError, ["The photo", "cannot be read as"]),
         (
             ["{smile}", "--samples", "1", "--generator", "{other}"],
             LatentSpaceError,
@@ -158,6 +259,11 @@ def test_a_file_alone_takes_the_generator_that_is_given(runs: Path, tmp_path: Pa
         ),
         (["{smile}", "{layers}", "--samples", "1"], LatentSpaceError, ["'w+'", "'w'"]),
         (["{smile}", "{age}", "--samples", "1", "-s", "1"], ConfigError, ["2 directions", "got 1"]),
+        (
+            ["{smile}", "--samples", "1", "-s", "0", "-s", "1", "--in-turn"],
+            ConfigError,
+            ["With --in-turn", "level from 0 to 1", "2 for 1 direction:", "leave --in-turn out"],
+        ),
         (
             ["{smile}", "--image", "{photo}", "--evaluations", "9"],
             ConfigError,

@@ -251,9 +251,12 @@ def test_a_resumed_run_has_the_same_attribute(networks: dict[str, Path], tmp_pat
         (["edit.regressor=none.safetensors"], ConfigError, ["edit.regressor"]),
         (["edit.keep=[hats]"], ConfigError, ["hats"]),
         (["edit.keep=[{gan}]"], DataError, ["no edit direction"]),
+        (["edit.keep=[age,glasses,age]"], ConfigError, ["edit.keep", "'age' twice"]),
+        (["edit.keep=[age,smile]"], ConfigError, ["edit.keep", "'smile'", "what is edited"]),
         (["solver=lbfgs"], ConfigError, ["finds no edit direction", "direction_search"]),
         (["solver=interfacegan", "batch=3"], ConfigError, ["batch=3", "leave batch out"]),
-        (["solver=interfacegan"], ConfigError, ["do not pay for one proposal", "1002 images"]),
+        (["solver=interfacegan"], ConfigError, ["1002 images", "solver.samples or edit.anchors"]),
+        (["queries=3"], ConfigError, ["do not pay for one proposal", "or fewer edit.anchors"]),
         (["solver=direction_search", SAMPLED], ConfigError, ["solver.samples", "interfacegan"]),
         (["solver.loss=squared_error"], ConfigError, ["solver.loss", "enjoy_editing"]),
         (
