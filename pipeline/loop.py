@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.grouped import ProposalGroup, asked_again
 from pipeline.journal import Event
-from pipeline.replay import proposal_arrays, query_facts, replayed
+from pipeline.query_log import QueryLog, is_novel, rows_of_answers
+from pipeline.replay import replayed
 from pipeline.retraining import NoRetraining
 from pipeline.run_folder import RunFolder
 from pipeline.shift import Settled, ShiftMonitor
@@ -113,13 +114,12 @@ class Loop:
         self.seed = seed
         self.progress = progress
         self.group = ProposalGroup(folder.journal, group) if group else None
+        self.log = QueryLog(folder)
         self.queries = 0
         self.round = -1
         self._round_began = 0
         self._failures = 0
         self._means: list[float] = []
-        # Of this round: to read them from the journal takes longer with each round.
-        self._told: list[Event] = []
 
     def run(self) -> None:
         """Continue from whatever the journal tells until the budget is spent.
@@ -147,7 +147,7 @@ class Loop:
                 advance(self.queries - before)
         if self.group is not None:
             self.group.write()
-        self._keep_proposals()
+        self.log.end(self.round)
         self.folder.journal.append("end", {"queries": self.queries, "rounds": self.round})
 
     @property
@@ -169,9 +169,9 @@ class Loop:
             ObjectiveError: a score is missing, or too many failures in a row; everything up to
                 here is kept.
         """
-        answers = _answers(proposal, scores)
+        answers = rows_of_answers(proposal, scores)
         if self.group is None:
-            self._journal_queries(proposal, scores, answers, seconds)
+            self.log.write(proposal, scores, self._measured(proposal, scores, answers), seconds)
         else:
             self.group.add(proposal, scores, seconds)
         self.absorb(proposal, scores)
@@ -191,7 +191,7 @@ class Loop:
             self._retrainable, self.archive, seed=self.seed, round_=self.round + 1
         )
         self._move_to(generator)
-        self._keep_proposals()
+        self.log.end(self.round)
         self.folder.keep_generator(generator, self.round + 1)
         self._open_round(generator, report.measures, perf_counter() - started)
 
@@ -213,7 +213,7 @@ class Loop:
         self.solver.rebase(self.archive)
         # Codes of earlier rounds are of generators that are gone: they only keep the places of
         # their images until these are encoded anew.
-        self._replay(earlier, self.archive.version)
+        self.replay(earlier, self.archive.version)
         if self.round > 0:
             self._move_to(self.folder.kept_generator(type(self._retrainable), self.round))
         if rounds[-1]["version"] != self.generator.version:
@@ -223,32 +223,22 @@ class Loop:
                 "Start a new run with another out=DIR."
             )
         self.folder.forget_before(self.round)  # a kill may have come before it was done
-        self._told = list(queries[len(earlier) :])
-        self._replay(queries[len(earlier) :], self.generator.version)
+        self.log.begin(queries[len(earlier) :])
+        self.replay(queries[len(earlier) :], self.generator.version)
         for group in (event for event in events if event["event"] == "proposals"):
             for proposal, scores in asked_again(group, self.solver):
                 self.absorb(proposal, scores)
 
-    def _journal_queries(
-        self, proposal: Proposal, scores: Scores, answers: NDArray[np.int64], seconds: float
-    ) -> None:
+    def _measured(
+        self, proposal: Proposal, scores: Scores, answers: NDArray[np.int64]
+    ) -> list[dict[str, Any]]:
+        """What a query's line tells beyond what was proposed and answered."""
         known = self.archive.latents(self.archive.version)
-        facts = []
-        for row, answer in enumerate(answers):
-            image = scores.images[answer]
-            self._keep_images(int(proposal.ids[row]), scores, answer)
-            facts.append(
-                query_facts(proposal, row, scores, answer)
-                | {
-                    "round": self.round,
-                    "novel": _novel(proposal.z[row], known, proposal.z[:row]),
-                }
-                | self._reencoded(image, proposal.z[row])
-            )
-        times = proposal.details.get("seconds", {}) | {"score": seconds}
-        share = {stage: value / len(proposal) for stage, value in times.items()}
-        self.folder.journal.append_all("query", facts, share)
-        self._told += facts
+        return [
+            {"round": self.round, "novel": is_novel(proposal.z[row], known, proposal.z[:row])}
+            | self.reencoded(scores.images[answer], proposal.z[row])
+            for row, answer in enumerate(answers)
+        ]
 
     @property
     def _batch(self) -> int:
@@ -267,7 +257,7 @@ class Loop:
 
     def absorb(self, proposal: Proposal, scores: Scores) -> None:
         """Take answered points into archive and solver, in the order of the proposal."""
-        answers = _answers(proposal, scores)
+        answers = rows_of_answers(proposal, scores)
         ok = scores.ok[answers]
         answered = answers[ok]
         if self.group is None:
@@ -336,20 +326,7 @@ class Loop:
             )
         return samples.facts()
 
-    def _keep_proposals(self) -> None:
-        """The round's proposals as arrays; a resumed run has them from the journal."""
-        if self._told:
-            self.folder.write_arrays(
-                f"rounds/{self.round:03d}/proposals.npz", **proposal_arrays(self._told)
-            )
-        self._told = []
-
-    def _keep_images(self, id_: int, scores: Scores, answer: int) -> None:
-        self.folder.write_image(id_, scores.images[answer])
-        for role, images in scores.control_images.items():
-            self.folder.write_image(id_, images[answer], role)
-
-    def _reencoded(self, image: NDArray[np.uint8], z: NDArray[Any]) -> dict[str, float]:
+    def reencoded(self, image: NDArray[np.uint8], z: NDArray[Any]) -> dict[str, float]:
         """How far encode(decode(z)) is from z, in cells or in length: the two need not agree."""
         if not isinstance(self.generator, EncodingGenerator):
             return {}
@@ -367,7 +344,7 @@ class Loop:
             )
         return self.generator
 
-    def _replay(self, events: list[Event], version: str) -> None:
+    def replay(self, events: list[Event], version: str) -> None:
         """Absorb what journalled queries told of, as latents of this generator version."""
         if not events:
             return
@@ -381,21 +358,3 @@ def _images_of(problem: Problem, n: int) -> int:
 
 def _failures_count(problem: Problem) -> bool:
     return not isinstance(problem, CountsFailures) or problem.failures_count
-
-
-def _answers(proposal: Proposal, scores: Scores) -> NDArray[np.int64]:
-    """(n,) the row of the score that belongs to each row of the proposal."""
-    rows = {int(id_): row for row, id_ in enumerate(scores.ids)}
-    missing = [int(id_) for id_ in proposal.ids if int(id_) not in rows]
-    if missing or len(rows) != len(proposal):
-        raise ObjectiveError(
-            f"Scores of {sorted(rows)} were recorded for the proposal of {proposal.ids.tolist()}: "
-            "the black box answers every proposed id once, by a value or by a failure."
-        )
-    return np.array([rows[int(id_)] for id_ in proposal.ids], dtype=np.int64)
-
-
-def _novel(z: NDArray[Any], *known: NDArray[Any]) -> bool:
-    """Whether a latent is among none of the known ones."""
-    axes = tuple(range(1, 1 + z.ndim))
-    return not any((latents == z).all(axis=axes).any() for latents in known)

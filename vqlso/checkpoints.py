@@ -19,7 +19,14 @@ NAMES_SHOWN = 5
 Settings = TypeVar("Settings")
 
 
-def save_checkpoint(path: Path, kind: str, settings: Mapping[str, Any], network: nn.Module) -> None:
+def save_checkpoint(
+    path: Path,
+    kind: str,
+    settings: Mapping[str, Any],
+    network: nn.Module,
+    *,
+    half: bool = False,
+) -> None:
     """Write the weights and the settings that rebuild the network, atomically.
 
     Args:
@@ -27,10 +34,13 @@ def save_checkpoint(path: Path, kind: str, settings: Mapping[str, Any], network:
         kind: the architecture's name; loading asks for it again.
         settings: JSON values.
         network: whose state is saved.
+        half: keep floating-point numbers as float16, at half the size.
     """
     state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
+        for name, tensor in network.state_dict().items()
     }
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     header = {"kind": kind, "settings": json.dumps(dict(settings))}
     write_whole(path, save(state, header))
 

@@ -55,11 +55,11 @@ class _ToBeTrained:
 
     name = "a degree classifier"
 
-    def __call__(self, images: Tensor) -> NDArray[np.float64]:
-        raise NotImplementedError
+    def __call__(self, images: Tensor) -> NDArray[np.float64]:  # noqa: ARG002
+        raise AssertionError("It is only asked for once it has been trained.")
 
-    def value(self, images: Tensor) -> Tensor:
-        raise NotImplementedError
+    def value(self, images: Tensor) -> Tensor:  # noqa: ARG002
+        raise AssertionError("It is only asked for once it has been trained.")
 
 
 def planned_problem(config: ExperimentConfig) -> ScoreAscent:

@@ -100,7 +100,7 @@ class PreferenceLoop(Loop):
         self.folder.journal.append("back", {"generation": generation})
         self.evolution.back_to(generation)
 
-    def _replay(self, events: list[Event], version: str) -> None:
+    def replay(self, events: list[Event], version: str) -> None:
         """Generation by generation, with the ways back: counts of two are not comparable."""
         if not events:
             return
@@ -122,6 +122,6 @@ class PreferenceLoop(Loop):
             raise damaged("The folder archive")
         return images
 
-    def _reencoded(self, image: NDArray[np.uint8], z: NDArray[Any]) -> dict[str, float]:  # noqa: ARG002
+    def reencoded(self, image: NDArray[np.uint8], z: NDArray[Any]) -> dict[str, float]:  # noqa: ARG002
         """Left out: it would double the time that a person waits for the next images."""
         return {}

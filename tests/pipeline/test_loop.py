@@ -195,9 +195,10 @@ def test_a_finished_run_is_restored_and_left_alone(tmp_path: Path) -> None:
 
 
 def test_another_seed_searches_elsewhere(tmp_path: Path) -> None:
-    loops = [loop_in(tmp_path / str(seed), seed=seed) for seed in (0, 0, 1)]
-    for name, loop in zip("abc", loops, strict=True):
-        loop.folder = RunFolder(tmp_path / name)
+    loops = [
+        loop_in(tmp_path / name, seed=seed) for name, seed in zip("abc", (0, 0, 1), strict=True)
+    ]
+    for loop in loops:
         loop.run()
     assert told(loops[0]) == told(loops[1]) != told(loops[2])
 

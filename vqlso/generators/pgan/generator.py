@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -140,8 +139,7 @@ class PGAN:
             half: keep weights as float16, at half the size. They are rounded: what is loaded has
                 another version.
         """
-        network = copy.deepcopy(self.network).half() if half else self.network
-        save_checkpoint(path, KIND, asdict(self.settings), network)
+        save_checkpoint(path, KIND, asdict(self.settings), self.network, half=half)
 
     @classmethod
     def load(cls, path: Path, **options: Any) -> PGAN:

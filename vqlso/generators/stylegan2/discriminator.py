@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import asdict
 from functools import cached_property
@@ -164,8 +163,7 @@ class StyleGAN2Discriminator:
             half: keep weights as float16, at half the size. They are rounded: what is loaded has
                 another version.
         """
-        network = copy.deepcopy(self.network).half() if half else self.network
-        save_checkpoint(path, KIND, asdict(self.settings), network)
+        save_checkpoint(path, KIND, asdict(self.settings), self.network, half=half)
 
     @classmethod
     def load(cls, path: Path) -> StyleGAN2Discriminator:

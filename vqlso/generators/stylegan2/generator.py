@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -132,8 +131,7 @@ class StyleGAN2(StyleBasedGenerator):
             half: keep weights as float16, at half the size. They are rounded: what is loaded has
                 another version.
         """
-        network = copy.deepcopy(self.network).half() if half else self.network
-        save_checkpoint(path, KIND, asdict(self.settings), network)
+        save_checkpoint(path, KIND, asdict(self.settings), self.network, half=half)
 
     @classmethod
     def load(cls, path: Path, **options: Any) -> StyleGAN2:
