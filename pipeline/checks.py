@@ -60,6 +60,8 @@ AT_LEAST: dict[str, float] = {
     "solver.plausibility": 0,
     "solver.least_seen": 0,
     "solver.optima": 1,
+    "solver.population": 2,
+    "solver.mutation": 0,
     "solver.node_limit": 0,
     "retrainer.every": 1,
     "retrainer.initial_epochs": 0,

@@ -64,9 +64,11 @@ def run(
 
     def go() -> RunFolder:
         from pipeline.configuration import composed
-        from pipeline.experiment import start
 
         config = composed(experiment, overrides or [])
+        # It imports torch, which takes seconds: a misspelt setting is told before.
+        from pipeline.experiment import start
+
         command = ["vqlso", "run", experiment, *(overrides or [])]
         began = time()
         folder = start(config, command, progress(as_json or quiet), complain)

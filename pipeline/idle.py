@@ -233,6 +233,18 @@ IDLE_BY_PART = (
         "add solver=slsqp",
     ),
     Idle(
+        ("solver.population",),
+        _solver_but("genetic", "cma_es"),
+        "solver={solver.kind}, which has none",
+        "add solver=genetic or solver=cma_es",
+    ),
+    Idle(
+        ("solver.mutation",),
+        _solver_but("genetic"),
+        "solver={solver.kind}, which mutates nothing",
+        "add solver=genetic",
+    ),
+    Idle(
         ("solver.step",),
         _solver_but(
             "local_search", "zeroth_order", "direction_search", "direction_cma_es", "enjoy_editing"

@@ -175,6 +175,9 @@ class SolverConfig:
         least_seen: how often codes, and pairs of neighbours, must have occurred in the training
             set; 0 allows all.
         optima: distinct best grids around each reference.
+        population: grids that may have children, or answers of a generation of CMA-ES; null for 100
+            and for 4 + 3 ln(dimensions).
+        mutation: of a genetic search, the chance of each cell to change; null for one cell a child.
         step: standard deviation of a local search's steps; step size of a zeroth-order search.
         adapts: whether the steps grow with success and shrink with failure.
         steps: base steps that a gradient method tries side by side.
@@ -209,6 +212,8 @@ class SolverConfig:
     plausibility: float = 0.0
     least_seen: int = 0
     optima: int = 1
+    population: int | None = None
+    mutation: float | None = None
     step: float = 0.1
     adapts: bool = False
     steps: list[float] = field(default_factory=lambda: [1.0])

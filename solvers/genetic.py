@@ -14,6 +14,7 @@ from vqlso.spaces import CodeGrid
 
 # A child that is known already teaches nothing; where nearly all grids are known, it must do.
 ATTEMPTS = 100
+POPULATION = 100
 
 
 class GeneticCodes:
@@ -27,7 +28,7 @@ class GeneticCodes:
 
     Args:
         space: the code grid.
-        population: how many of the best grids may have children, >= 2.
+        population: how many of the best grids may have children, >= 2; 100 by default.
         tournament: of how many drawn members the best becomes a parent, >= 1.
         mutation: chance of each cell to mutate, in [0, 1]; by default one cell of a child on
             average.
@@ -41,21 +42,21 @@ class GeneticCodes:
         self,
         space: CodeGrid,
         *,
-        population: int = 100,
+        population: int | None = None,
         tournament: int = 3,
         mutation: float | None = None,
         seed: int = 0,
     ) -> None:
         self.space = space
-        self.population = population
+        self.population = POPULATION if population is None else population
         self.tournament = tournament
         self.mutation = 1 / space.cells if mutation is None else mutation
         self.seed = seed
         self._history = History(space)
-        if population < 2 or tournament < 1 or not 0 <= self.mutation <= 1:
+        if self.population < 2 or tournament < 1 or not 0 <= self.mutation <= 1:
             raise SolverError(
                 "A genetic search needs population >= 2, tournament >= 1 and mutation in [0, 1]; "
-                f"got {population}, {tournament} and {self.mutation}."
+                f"got {self.population}, {tournament} and {self.mutation}."
             )
 
     def rebase(self, archive: Archive) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ from pipeline.settings import ExperimentConfig
 from pipeline.shift import DENSITY_ROWS
 from solvers.continuous_search import ContinuousSearch
 from solvers.contracts import ProbabilisticSurrogate, TreeSurrogate
-from solvers.evolution import CMAES
+from solvers.evolution import CMAES, MOST_DIMENSIONS
 from solvers.exploration import Exploration
 from solvers.free_cells import FreeCells, Importance
 from solvers.genetic import GeneticCodes
@@ -112,7 +113,13 @@ def _genetic(
     space: LatentSpace,
     threads: int,  # noqa: ARG001
 ) -> GeneticCodes:
-    return GeneticCodes(cast(CodeGrid, space), seed=config.seed)
+    chosen = config.solver
+    return GeneticCodes(
+        cast(CodeGrid, space),
+        population=chosen.population,
+        mutation=chosen.mutation,
+        seed=config.seed,
+    )
 
 
 def _cma_es(
@@ -120,7 +127,12 @@ def _cma_es(
     space: LatentSpace,
     threads: int,  # noqa: ARG001
 ) -> CMAES:
-    return CMAES(cast(RealVectors, space), seed=config.seed)
+    return CMAES(
+        cast(RealVectors, space),
+        population=config.solver.population,
+        diagonal=prod(space.shape) > MOST_DIMENSIONS,
+        seed=config.seed,
+    )
 
 
 def _turbo(

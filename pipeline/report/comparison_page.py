@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from pipeline.compare import Comparison, Pairing
 from pipeline.curves import CURVES, curves
+from pipeline.report.best_of_methods import best_strips, sheet
 from pipeline.report.comparison_figures import Chart, course, look
 from pipeline.report.comparison_table import (
     cell_text,
@@ -17,6 +18,7 @@ from pipeline.report.comparison_table import (
     notes,
     pooled_tables,
 )
+from pipeline.report.pictures import data_uri, png
 from pipeline.report.style import css_variable
 from pipeline.report.template import template
 from vqlso.metrics.paired import LEAST_FOR_WILCOXON
@@ -55,6 +57,8 @@ def files_of(comparison: Comparison) -> dict[str, bytes]:
     charts = _charts(comparison)
     page = render(comparison, {name: chart.svg for name, chart in charts.items()})
     images = {f"{CHARTS}/{name}.png": chart.png for name, chart in charts.items()}
+    if strips := best_strips(comparison):
+        images[f"{CHARTS}/best-images.png"] = png(sheet(strips))
     return {PAGE: page.encode(), **images}
 
 
@@ -78,6 +82,7 @@ def render(comparison: Comparison, charts: Mapping[str, Markup]) -> str:
         distances=pooled_tables(comparison),
         runs=comparison.distances.runs if comparison.distances else {},
         charts=charts,
+        strips=[(strip, data_uri(strip.picture)) for strip in best_strips(comparison)],
     )
 
 

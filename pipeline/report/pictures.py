@@ -20,9 +20,9 @@ def enlarged(image: NDArray[np.uint8], scale: int) -> Image.Image:
     return Image.fromarray(image.transpose(1, 2, 0).repeat(scale, axis=0).repeat(scale, axis=1))
 
 
-def grid(images: NDArray[np.uint8], columns: int) -> Image.Image:
-    """(n, 3, H, W) uint8 in rows of so many, on a transparent ground."""
-    scale = _scale(images.shape[2], _TILE)
+def grid(images: NDArray[np.uint8], columns: int, tile: int = _TILE) -> Image.Image:
+    """(n, 3, H, W) uint8 in rows of so many, each at least so high, on a transparent ground."""
+    scale = _scale(images.shape[2], tile)
     height, width = scale * images.shape[2], scale * images.shape[3]
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)

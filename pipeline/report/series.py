@@ -82,9 +82,9 @@ class ShiftBand:
 
 
 def shift_band(rounds: Sequence[Event]) -> ShiftBand | None:
-    """The measured rounds; None where none was measured."""
+    """The measured rounds; None where fewer than two were, for then nothing can have moved."""
     measured = [event for event in rounds if event["shift"]]
-    if not measured:
+    if len(measured) < 2:
         return None
 
     def column(name: str) -> Vector:

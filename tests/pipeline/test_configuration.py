@@ -119,6 +119,8 @@ def test_checks_name_keys_that_exist() -> None:
         (["retrainer=none", "retrainer.every=3"], "retrainer=weighted"),
         (["surrogate=grid_boosting", "surrogate.depth=2"], "surrogate=lightgbm"),
         (["solver.cells=[1]", "solver.t=3"], "leave solver.cells out"),
+        (["solver.population=9"], "solver=genetic or solver=cma_es"),
+        (["solver=cma_es", "generator=vae", "solver.mutation=0.1"], "solver=genetic"),
         (["shift.samples=0", "shift.components=3"], r"shift\.samples above 0"),
         (["shift.tolerance=0.1"], r"shift\.patience above 0"),
         (["metrics.tap=64"], "inception"),

@@ -18,6 +18,7 @@ from tiny_runs import said, vqlso
 from pipeline.compare import Comparison, compared
 from pipeline.curves import curves
 from pipeline.pooled import Pooled
+from pipeline.report.best_of_methods import best_strips
 from pipeline.report.comparison_page import render
 from pipeline.report.comparison_table import distances_shown
 from pipeline.results import results_of
@@ -126,7 +127,16 @@ def test_the_page_needs_nothing_else(folders: dict[int, list[Path]], tmp_path: P
     page = Page(tmp_path / "comparison.html")
     assert not page.open
     ids = {attrs["id"] for _, attrs in page.tags if attrs.get("id")}
-    assert ids >= {"figures", "differences", "curves", "meaning", "runs", "row-best", "row-gain"}
+    assert ids >= {
+        "figures",
+        "differences",
+        "curves",
+        "images",
+        "meaning",
+        "runs",
+        "row-best",
+        "row-gain",
+    }
     assert len([tag for tag, _ in page.tags if tag == "svg"]) == 4
     assert not [attrs for _, attrs in page.tags if str(attrs.get("src", "")).startswith("http")]
     assert "#01" not in page.html  # every hue has become a colour of the page
@@ -137,16 +147,32 @@ def test_the_page_needs_nothing_else(folders: dict[int, list[Path]], tmp_path: P
 
 def test_the_charts_are_pictures_in_colour(folders: dict[int, list[Path]], tmp_path: Path) -> None:
     vqlso("compare", *folders[4], *folders[8], "--out", tmp_path)
-    charts = sorted(path.name for path in (tmp_path / "charts").iterdir())
-    assert charts == [
+    charts = {path.name: path for path in (tmp_path / "charts").iterdir()}
+    assert charts.pop("best-images.png").is_file()
+    assert sorted(charts) == [
         f"{kind}-{against}.png" for kind in ("best", "mean") for against in ("queries", "seconds")
     ]
-    for path in (tmp_path / "charts").iterdir():
+    for path in charts.values():
         pixels = np.asarray(Image.open(path).convert("RGB"))
         assert pixels[0, 0].tolist() == [0xFD, 0xFD, 0xFC]  # the page's paper
         for line in ((0x1F, 0x63, 0xC6), (0xBF, 0x52, 0x12)):  # the first two methods'
             assert (pixels == line).all(axis=2).any()
         assert not (pixels < 12).all(axis=2).any()  # no hue was left over
+
+
+def test_the_best_images_stand_right_of_their_starting_points(comparison: Comparison) -> None:
+    strips = best_strips(comparison)
+    assert [(strip.method, strip.seed) for strip in strips] == [
+        ("solver.t=4", 0),
+        ("solver.t=8", 0),
+    ]
+    kept = comparison.arms[1].results[0].folder.read_arrays("evaluation.npz")
+    pixels = np.asarray(strips[1].picture)[:, :, :3]
+    assert strips[1].count == 10
+    assert strips[1].paired
+    for left, images in ((0, kept["best_references"]), (68, kept["best_images"])):
+        tiles = [pixels[:64, left + 148 * pair :][:, :64] for pair in range(10)]
+        np.testing.assert_array_equal(tiles, images[:10].transpose(0, 2, 3, 1))
 
 
 def test_json_for_machines(folders: dict[int, list[Path]], tmp_path: Path) -> None:

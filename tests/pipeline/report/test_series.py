@@ -94,6 +94,7 @@ def test_shift_keeps_only_measured_rounds():
     np.testing.assert_array_equal(band.mean, [1.0, 1.5])
     np.testing.assert_array_equal(band.judge_mean, [np.nan, 1.4])
     assert shift_band(rounds[1:2]) is None
+    assert shift_band(rounds[:2]) is None
 
 
 def test_a_folder_is_read_as_it_was_written(made_up):
