@@ -2,54 +2,68 @@
 
     python -m benchmarks.editing_picture docs/pictures/edit-directions.png
 
-A row of three faces for each method: less, original and more of the attribute. The pictures are the
-packaged generator's, which has seen nothing but drawings.
+A row for each method, and in it each face three times: with less of the attribute, as it was, and
+with more. The pictures are the packaged generator's, which has seen nothing but drawings.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from benchmarks.editing_methods import CHOSEN
-from benchmarks.editing_parts import Evaluations, Faces, one_thread
+from benchmarks.editing_parts import Faces, one_thread
 from benchmarks.recording import RESULTS, read_results
 from vqlso.editing import sheet, strips
 from vqlso.randomness import stream
 
-FACES = 4
+FACES = 3
 STRENGTHS = (-0.5, 0.0, 0.5)
+HEADS = ("less", "original", "more")
 ENLARGED = 2
-LABEL_WIDTH = 190
+LABEL_WIDTH = 180
+HEAD_HEIGHT = 24
 MARGIN = 6
+TEXT_SIZE = 15
+COLOURS = 256  # drawings have few, and the file stays small
 
 
-def row(faces: Faces, attribute: str, method: str, images: int, seed: int) -> NDArray[np.uint8]:
-    """(H, W, 3): some faces by one method, scaled to equal change on 50 others."""
-    d = CHOSEN[method].find(faces, attribute, images, seed).d
-    small = faces.evaluation(attribute, originals=50)
-    length = Evaluations(small, faces.evaluation(attribute, originals=1)).at_equal_change(d)[
-        "length"
-    ]
-    originals = faces.generator.spaces["w"].sample(FACES, stream(seed, "shown faces"))
-    cells = strips(faces.generator, "w", originals, d * length / np.linalg.norm(d), STRENGTHS)
-    return sheet(cells.reshape(1, -1, *cells.shape[2:]))
+def row(
+    faces: Faces, run: Mapping[str, Any], originals: NDArray[np.float64], images: int
+) -> NDArray[np.uint8]:
+    """(n, k, 3, H, W): the originals by one method's vector, as long as it was measured."""
+    d = CHOSEN[run["method"]].find(faces, run["attribute"], images, run["seed"]).d
+    scaled = d * run["length"] / np.linalg.norm(d)
+    return strips(faces.generator, "w", originals, scaled, STRENGTHS)
 
 
-def labelled(rows: dict[str, NDArray[np.uint8]]) -> Image.Image:
-    """All rows below each other, with the methods' names on the left."""
-    height, width = (ENLARGED * side for side in next(iter(rows.values())).shape[:2])
-    step = height + MARGIN
-    page = Image.new("RGB", (LABEL_WIDTH + width, step * len(rows)), "white")
+def labelled(rows: Mapping[str, NDArray[np.uint8]]) -> Image.Image:
+    """All rows below each other, names on the left, and above each column what it shows."""
+    blocks = {
+        name: [Image.fromarray(sheet(face[None])) for face in cells] for name, cells in rows.items()
+    }
+    width, height = (ENLARGED * side for side in next(iter(blocks.values()))[0].size)
+    across, down = width + 3 * MARGIN, height + MARGIN
+    page = Image.new(
+        "RGB", (LABEL_WIDTH + FACES * across, HEAD_HEIGHT + down * len(blocks)), "white"
+    )
     pen = ImageDraw.Draw(page)
-    for number, (name, pixels) in enumerate(rows.items()):
-        shown = Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST)
-        page.paste(shown, (LABEL_WIDTH, number * step))
-        pen.text((MARGIN, number * step + height // 2), name, fill="black", font_size=15)
+    for column in range(FACES * len(HEADS)):
+        face, place = divmod(column, len(HEADS))
+        middle = LABEL_WIDTH + face * across + (place + 0.5) * width / len(HEADS)
+        pen.text((middle, HEAD_HEIGHT / 2), HEADS[place], "black", font_size=TEXT_SIZE, anchor="mm")
+    for number, (name, shown) in enumerate(blocks.items()):
+        top = HEAD_HEIGHT + number * down
+        pen.text((MARGIN, top + height / 2), name, "black", font_size=TEXT_SIZE, anchor="lm")
+        for face, block in enumerate(shown):
+            large = block.resize((width, height), Image.Resampling.NEAREST)
+            page.paste(large, (LABEL_WIDTH + face * across, top))
     return page
 
 
@@ -63,12 +77,15 @@ def main() -> None:
     options = parser.parse_args()
     one_thread()
     faces = Faces.packaged()
-    images = read_results(options.results)["editing"]["budgets"]["images"]
+    record = read_results(options.results)["editing"]
+    originals = faces.generator.spaces["w"].sample(FACES, stream(options.seed, "shown faces"))
     rows = {
-        name: row(faces, options.attribute, name, images[name], options.seed) for name in images
+        run["method"]: row(faces, run, originals, record["budgets"]["images"][run["method"]])
+        for run in record["runs"]
+        if (run["attribute"], run["seed"]) == (options.attribute, options.seed)
     }
     options.target.parent.mkdir(parents=True, exist_ok=True)
-    labelled(rows).save(options.target, optimize=True)
+    labelled(rows).quantize(COLOURS).save(options.target, optimize=True)
 
 
 if __name__ == "__main__":

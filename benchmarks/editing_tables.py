@@ -25,9 +25,27 @@ def names(runs: Sequence[Run], key: str) -> list[str]:
     return list(dict.fromkeys(run[key] for run in runs))
 
 
-def pooled(run: Run, metric: str) -> float:
-    """The mean over the edits of all three buckets."""
-    return float(np.average(np.nan_to_num(run[metric]), weights=run["counts"]))
+def pooled(run: Run, metric: str, counts: Sequence[int] | None = None) -> float:
+    """The mean over the edits of all three buckets.
+
+    Args:
+        run: of one vector.
+        metric: a key of `BETTER`.
+        counts: to weigh the buckets by, 0 where this run has no edits; its own by default.
+    """
+    weights = run["counts"] if counts is None else counts
+    return float(np.average(np.nan_to_num(run[metric]), weights=weights))
+
+
+def shared_counts(run: Run, reference: Run) -> list[int]:
+    """The reference's edits in the buckets that both have edits in.
+
+    Small changes preserve more. Weighted alike, a vector gains nothing by fewer large ones.
+    """
+    return [
+        theirs if mine else 0
+        for mine, theirs in zip(run["counts"], reference["counts"], strict=True)
+    ]
 
 
 def preservation(runs: Sequence[Run], attribute: str) -> str:
@@ -61,7 +79,7 @@ def preservation(runs: Sequence[Run], attribute: str) -> str:
 
 
 def differences(runs: Sequence[Run], attribute: str) -> str:
-    """Each method minus the paper's local search of the same seed, over all buckets."""
+    """Each method minus the paper's local search of the same seed, over shared buckets."""
     rows = []
     for method in names(runs, "method"):
         found = against_reference(runs, attribute, method)
@@ -79,7 +97,7 @@ def differences(runs: Sequence[Run], attribute: str) -> str:
 def against_reference(
     runs: Sequence[Run], attribute: str, method: str
 ) -> dict[str, PairedDifference]:
-    """Paired by seed; empty where no seed has both."""
+    """Paired by seed, both weighted by the reference's edits; empty where no seed has both."""
     pairs = [
         (mine, reference)
         for mine in _of(runs, attribute, method)
@@ -88,12 +106,11 @@ def against_reference(
     ]
     if not pairs:
         return {}
-    return {
-        metric: paired_difference(
-            *(np.array([pooled(run, metric) for run in side]) for side in zip(*pairs, strict=True))
-        )
-        for metric in BETTER
-    }
+    found = {}
+    for metric in BETTER:
+        values = [[pooled(run, metric, shared_counts(*pair)) for run in pair] for pair in pairs]
+        found[metric] = paired_difference(*np.array(values).T)
+    return found
 
 
 def _told(found: Mapping[str, PairedDifference]) -> str:
@@ -144,14 +161,14 @@ def shortened(record: Mapping[str, Run]) -> str:
 
 
 def failures(record: Mapping[str, Any]) -> str:
-    """Runs with a failed vector / a failed loss, by regressor, loss, batch and learning rate."""
+    """Failed runs by regressor, loss, batch and learning rate."""
     runs, seeds = record["runs"], record["settings"]["seeds"]
     columns = list(dict.fromkeys((run["batch"], run["rate"]) for run in runs))
     rows = []
     for regressor in names(runs, "regressor"):
         for loss in names(runs, "loss"):
             counts = {
-                (run["batch"], run["rate"]): f"{run['vectors']} / {run['losses']} of {seeds}"
+                (run["batch"], run["rate"]): f"{run['failed']} of {seeds}"
                 for run in runs
                 if (run["regressor"], run["loss"]) == (regressor, loss)
             }
@@ -165,40 +182,67 @@ def failures(record: Mapping[str, Any]) -> str:
     return markdown(["", *(f"batch {batch}, rate {rate:g}" for batch, rate in columns)], rows)
 
 
+def failed_by(record: Mapping[str, Any]) -> str:
+    """How many failures were of the loss, and how many of its gradient."""
+    reasons = [why for run in record["runs"] for why in run["reasons"] if why]
+    losses = sum(why.startswith("The loss") for why in reasons)
+    return (
+        f"Of all {len(reasons)} failures, {losses} were of the loss and {len(reasons) - losses} of "
+        "the gradient of a finite loss."
+    )
+
+
 def memory(runs: Sequence[Run]) -> str:
-    """MiB and seconds by resolution and batch, and backpropagation's over local search's."""
+    """MiB and seconds by resolution and batch, and how many times those of local search."""
     rows = []
     for resolution, batch in dict.fromkeys((run["resolution"], run["batch"]) for run in runs):
-        both = {
-            run["method"]: run
-            for run in runs
-            if (run["resolution"], run["batch"]) == (resolution, batch)
-        }
-        if len(both) == 2:
-            search, gradient = both["local search"], both["backpropagation"]
-            rows.append(
-                [
-                    f"{resolution} px, batch {batch}",
-                    *(f"{run['memory']:,.0f}" for run in (search, gradient)),
-                    f"{gradient['memory'] / search['memory']:.1f}",
-                    *(figure(run["seconds"]) for run in (search, gradient)),
-                    f"{gradient['seconds'] / search['seconds']:.1f}",
-                ]
-            )
-    heads = [
-        "",
-        "local search, MiB",
-        "backpropagation, MiB",
-        "ratio",
-        "local search, s",
-        "backpropagation, s",
-        "ratio",
+        measured = [run for run in runs if (run["resolution"], run["batch"]) == (resolution, batch)]
+        search = next(run for run in measured if run["method"] == "local search")
+        cells = []
+        for key, shown in (("memory", "{:,.0f}".format), ("seconds", figure)):
+            found = {run["method"]: run[key] for run in measured}
+            cells += [
+                _times(found[method], search[key], shown) if method in found else ""
+                for method in names(runs, "method")
+            ]
+        rows.append([f"{resolution} px, batch {batch}", *cells])
+    heads = [f"{method}, {unit}" for unit in ("MiB", "s") for method in names(runs, "method")]
+    return markdown(["", *heads], rows)
+
+
+def _times(value: float, one: float, shown: Callable[[float], str]) -> str:
+    return shown(value) + ("" if value == one else f" ({value / one:.1f}x)")
+
+
+def unscaled(runs: Sequence[Run]) -> list[str]:
+    """Vectors that no factor brings to the agreed change: they are in no comparison."""
+    return [
+        f"{run['method']}, {run['attribute'].replace('_', ' ')}, seed {run['seed']} (nearest: "
+        f"{run['small'] / run['edits']:.1%} small changes at length {run['length']:.3g})"
+        for run in runs
+        if not run["scaled"]
     ]
-    return markdown(heads, rows)
+
+
+def small_changes(runs: Sequence[Run]) -> str:
+    """By attribute, the least and the most edits of small change among compared vectors."""
+    counts = {
+        attribute: [run["small"] for run in runs if run["attribute"] == attribute and run["scaled"]]
+        for attribute in names(runs, "attribute")
+    }
+    return " and ".join(
+        f"{min(found):,} to {max(found):,} for {attribute.replace('_', ' ')}"
+        for attribute, found in counts.items()
+    )
 
 
 def _of(runs: Sequence[Run], attribute: str, method: str) -> list[Run]:
-    return [run for run in runs if (run["attribute"], run["method"]) == (attribute, method)]
+    """Of one method, its vectors at the agreed change."""
+    return [
+        run
+        for run in runs
+        if (run["attribute"], run["method"]) == (attribute, method) and run["scaled"]
+    ]
 
 
 def _mean(runs: Sequence[Run], metric: str, bucket: int) -> str:
@@ -222,5 +266,8 @@ TABLES: dict[str, Callable[..., str]] = {
     "configurations": configurations,
     "shortened": shortened,
     "failures": failures,
+    "failed_by": failed_by,
     "memory": memory,
+    "unscaled": unscaled,
+    "small_changes": small_changes,
 }

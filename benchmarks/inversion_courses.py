@@ -31,13 +31,18 @@ class Course:
 
     Attributes:
         z: (t, d) the best latents.
-        curve: (evaluations, t) the criterion of the best so far, the starts' best first.
-        seconds: of the processor, the starts left out.
+        curve: (1 + evaluations, t) the criterion of the best so far, the starts' best first.
+        clock: (1 + evaluations,) seconds of the processor until then, the starts left out.
     """
 
     z: NDArray[np.float64]
     curve: NDArray[np.float64]
-    seconds: float
+    clock: NDArray[np.float64]
+
+    @property
+    def seconds(self) -> float:
+        """Of the processor, the starts left out."""
+        return float(self.clock[-1])
 
 
 def search(
@@ -65,15 +70,17 @@ def search(
     solver.rebase(Archive(scores.images, scores.values, first.z, first.version))
     best = _Best(first.z, scores.values, problem.targets)
     began = process_time()
+    clock = [0.0]
     label = " ".join(settings)
     with progress.task(label, evaluations - STARTS) as advance:
         for _ in range(evaluations - STARTS):
             z, values = _step(kept, solver)
             best.take(z, values)
+            clock.append(process_time() - began)
             advance(1)
             if best.values.min() >= -FOUND:
                 break
-    return Course(best.z, -np.stack(best.curve), process_time() - began)
+    return Course(best.z, -np.stack(best.curve), np.array(clock))
 
 
 def _climbs(settings: tuple[str, ...]) -> bool:

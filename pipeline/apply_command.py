@@ -47,22 +47,27 @@ def apply_edit(
     evaluations: Annotated[int, typer.Option(help="Images that an inversion makes.")] = 150,
     seed: Annotated[int, typer.Option(min=0, help="Of samples and inversion.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Of every library.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path(
-        "edited"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder for the results; by default a new one, edited[-N]."
+        ),
+    ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Edit a photo, or samples, along directions that were found before."""
     with one_paragraph(debug):
-        from pipeline.applying import Directions, edits, inverted, sampled, write_edits
+        from pipeline.applying import Directions, edits, inverted, sampled
+        from pipeline.edited_files import results_folder, write_edits
         from pipeline.threads import threads_of
         from vqlso.errors import ConfigError
         from vqlso.hardware import limit_threads
 
         if (image is None) == (samples is None):
             raise ConfigError("Give either --image PHOTO or --samples N.")
+        folder = results_folder(out)
         known = Directions.read(directions, generator)
         limit_threads(threads or threads_of(known.config))
         if image is None:
@@ -72,7 +77,7 @@ def apply_edit(
             subject = inverted(image, known, evaluations=evaluations, seed=seed, progress=shown)
         strengths = strength or [1.0] * len(known.all)
         edited = edits(subject.latents, known, strengths, in_turn=in_turn)
-        facts = {**write_edits(out, subject, edited, known), "strengths": strengths}
+        facts = {**write_edits(folder, subject, edited, known), "strengths": strengths}
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
     else:

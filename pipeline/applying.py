@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save
 
 from pipeline.configuration import composed, saved
 from pipeline.parts.generators import stored_generator
 from pipeline.photos import climbed_space, moved_from_z, read_photo
-from pipeline.report import pictures
 from pipeline.settings import ExperimentConfig
 from pipeline.tasks.editing_problem import editing_problem, is_callable
-from pipeline.tasks.editing_record import KEEP, STRIP, EditDirection
+from pipeline.tasks.editing_record import KEEP, EditDirection
 from solvers.gradient import LBFGS
 from solvers.inversion import invert
 from vqlso.contracts import Generator, LatentSpace
 from vqlso.editing import edited_together, moved, towards
 from vqlso.errors import ConfigError, DataError
-from vqlso.files import write_whole
 from vqlso.images import to_bytes
 from vqlso.objectives.criteria import inspirational
 from vqlso.objectives.feature_networks import RandomTaps, resized
@@ -33,7 +28,6 @@ from vqlso.randomness import stream
 from vqlso.records import Context, Proposal, Scores
 from vqlso.target_problem import TargetImage
 
-LATENTS = "latents.safetensors"
 CONFIG = "config.yaml"
 STARTS = 16
 
@@ -199,53 +193,6 @@ def edits(
     return moved(latents, found[0], strengths)
 
 
-def write_edits(
-    folder: Path, subject: Subject, edited: NDArray[np.float64], directions: Directions
-) -> dict[str, Any]:
-    """Pictures of all edits, a strip of a row for each face, and the latents.
-
-    Args:
-        folder: made where it is missing; its files are replaced.
-        subject: what was edited.
-        edited: (n, k, *shape).
-        directions: of the edits.
-
-    Returns:
-        The files that were written, and how near a photo was met.
-
-    Raises:
-        DataError: the folder cannot be written.
-    """
-    n, k = edited.shape[:2]
-    generator, space = directions.generator, directions.space.name
-    originals = to_bytes(generator.decode(subject.latents, space))
-    images = to_bytes(generator.decode(edited.reshape(-1, *edited.shape[2:]), space))
-    before = [originals[:, None]]
-    if subject.photo is not None:
-        before.insert(0, subject.photo[None, None])
-    rows = np.concatenate([*before, images.reshape(n, k, *images.shape[1:])], axis=1)
-    strip = pictures.grid(rows.reshape(-1, *images.shape[1:]), columns=rows.shape[1])
-    names = ["edited.png"] if n * k == 1 else [f"edited-{row + 1:02d}.png" for row in range(n * k)]
-    files = {
-        name: pictures.png(pictures.enlarged(image, 1))
-        for name, image in zip(names, images, strict=True)
-    }
-    header = {
-        "space": space,
-        "generator": generator.version,
-        "attributes": json.dumps([each.attribute for each in directions.all]),
-    }
-    arrays = {"original": subject.latents, "edited": np.ascontiguousarray(edited)}
-    _write(folder, {STRIP: pictures.png(strip), LATENTS: save(arrays, header), **files})
-    return {
-        "attributes": [each.attribute for each in directions.all],
-        "criterion": subject.criterion,
-        "strip": str(folder / STRIP),
-        "edited": [str(folder / name) for name in names],
-        "latents": str(folder / LATENTS),
-    }
-
-
 def _config_of(paths: Sequence[Path]) -> ExperimentConfig:
     for path in paths:
         if (path / CONFIG).is_file():
@@ -310,13 +257,3 @@ def _edited_in_turn(
         latents = towards(latents, each.d, own, level)
         stages.append(latents)
     return np.stack(stages, axis=1)
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    try:
-        for name, content in files.items():
-            write_whole(folder / name, content)
-    except OSError as error:
-        raise DataError(
-            f"{folder} cannot be written ({error.strerror}): choose another --out."
-        ) from error

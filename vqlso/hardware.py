@@ -25,6 +25,16 @@ def limit_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+def keep_few_kernels() -> None:
+    """Let oneDNN keep 256 compiled operations rather than 1,024, where nobody said how many.
+
+    It compiles them for each length of a batch, and a retraining ends with a batch of any length:
+    of a VQ-VAE a step takes 62, another length 34 more, which a long run would pile up. It asks
+    for the number at a process's first convolution, and not again.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
+
+
 @cache
 def bfloat16_pays() -> bool:
     """Whether bf16 runs on matrix hardware: on a GPU of 2020 or later, or AMX / AVX-512 BF16.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import strategies as st
@@ -102,6 +104,14 @@ def packed(files: Mapping[str, bytes]) -> bytes:
         for name, content in files.items():
             archive.writestr(zipfile.ZipInfo(name), content)
     return buffer.getvalue()
+
+
+def written(write: Callable[[Path], object]) -> bytes:
+    """What a function writes to the file that it is given."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "written"
+        write(path)
+        return path.read_bytes()
 
 
 def objects(value: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:

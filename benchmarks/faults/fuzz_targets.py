@@ -10,17 +10,22 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import onnx  # noqa: F401 - what begins like its files is given to it: known, if it loads late
 import torch
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors.numpy import save
 
-from benchmarks.faults.fuzz_inputs import archives, damaged, journals, objects, packed
+from benchmarks.faults.fuzz_inputs import (
+    archives,
+    damaged,
+    journals,
+    objects,
+    packed,
+    written,
+)
 from benchmarks.faults.fuzz_settings import (
     check_values,
     compose,
@@ -31,17 +36,13 @@ from benchmarks.faults.fuzz_settings import (
     studies,
     values,
 )
+from benchmarks.faults.fuzz_trees import boosters, graphs, instances, models, read_trees
 from pipeline.evolution.packing import settings_from, unpacked
 from pipeline.evolution.page.uploads import checked_photo
 from pipeline.journal import Journal
 from pipeline.report.record import journalled
 from pipeline.tasks.editing_record import EditDirection
-from solvers.surrogates import LightGBM
-from solvers.trees import TreeEnsemble
-from solvers.trees.instance import Instance
-from solvers.trees.readers import read_model
 from solvers.trees.storage import load as load_instance
-from solvers.trees.storage import save as save_instance
 from vqlso.data.folder import image_folder
 from vqlso.generators.import_gan import read_gan
 from vqlso.generators.loading import load_generator
@@ -132,14 +133,7 @@ def weights() -> bytes:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = VQVAENetwork(VQVAESettings(8, 2, 4, 4, 1))
-    return _written(VQVAE(network).save)
-
-
-def _written(write: Callable[[Path], object]) -> bytes:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "written"
-        write(path)
-        return path.read_bytes()
+    return written(VQVAE(network).save)
 
 
 @cache
@@ -149,36 +143,6 @@ def gan_files() -> tuple[bytes, ...]:
     sys.path.append(str(TESTS / "vqlso" / "generators"))
     hostile = import_module("test_import_gan_hostile")
     return tuple(hostile.VALID.values())
-
-
-@cache
-def booster() -> LightGBM:
-    """A fitted ensemble of eight trees."""
-    codes = stream(0, "fuzzed trees").integers(0, 4, (60, 3))
-    surrogate = LightGBM(4, trees=8, min_samples_leaf=3)
-    surrogate.fit(codes, codes @ np.array([1.0, -2.0, 0.5]))
-    return surrogate
-
-
-def models() -> st.SearchStrategy[bytes]:
-    """LightGBM's texts."""
-    text = _written(booster().save)
-    words = (b"-1", b"nan", b" ", b"\n", b"=", b"1e999", b"2147483648", b"99999999999999999999")
-    return damaged([text], words)
-
-
-def read_trees(path: Path) -> object:
-    """A model of any library, and its predictions."""
-    ensemble = read_model(path)
-    return ensemble.predict(np.zeros((2, ensemble.n_features)))
-
-
-def instances() -> st.SearchStrategy[bytes]:
-    """Stored instances of the tree optimiser."""
-    ensemble: TreeEnsemble = booster().ensemble()
-    instance = Instance.checked(ensemble, (0, 2), np.zeros(3, dtype=np.int64))
-    with TemporaryDirectory() as folder:
-        return damaged([save_instance(instance, Path(folder)).read_bytes()])
 
 
 EVENTS: list[dict[str, Any]] = [
@@ -238,20 +202,22 @@ def directions() -> st.SearchStrategy[bytes]:
 TARGETS: Mapping[str, Target] = {
     "scores (CSV)": Target(tables, read_table, 0.081),
     "target picture": Target(
-        lambda: damaged(pictures()), reading(lambda path: read_target(path, size=8)), 0.1
+        lambda: damaged(pictures()), reading(lambda path: read_target(path, size=8)), 0.07
     ),
     "uploaded photo": Target(
-        lambda: damaged(pictures()), lambda content, _folder: checked_photo(content), 0.08
+        lambda: damaged(pictures()), lambda content, _folder: checked_photo(content), 0.06
     ),
     "weights (safetensors)": Target(lambda: damaged([weights()]), reading(load_generator), 0.08),
     "GAN of a stranger (pickle, zip)": Target(
-        lambda: damaged(gan_files()), reading(read_gan), 0.12
+        lambda: damaged(gan_files()), reading(read_gan), 0.11
     ),
-    "trees (LightGBM text)": Target(models, reading(read_trees), 0.12),
+    "trees (LightGBM text)": Target(models, reading(read_trees), 0.09),
+    "trees (XGBoost JSON, UBJSON)": Target(boosters, reading(read_trees), 0.08),
+    "trees (ONNX)": Target(graphs, reading(read_trees), 0.06),
     "instance of trees (npz)": Target(instances, reading(load_instance), 0.06),
-    "session (zip)": Target(sessions, read_session, 0.12),
-    "journal": Target(lambda: journals(EVENTS), read_journal, 0.1),
-    "edit direction (safetensors)": Target(directions, reading(EditDirection.read), 0.08),
+    "session (zip)": Target(sessions, read_session, 0.1),
+    "journal": Target(lambda: journals(EVENTS), read_journal, 0.09),
+    "edit direction (safetensors)": Target(directions, reading(EditDirection.read), 0.06),
     "settings": Target(values, check_values, 0.05),
     "study (YAML)": Target(studies, reading(read_own_study, "study.yaml"), 0.004),
     "config.yaml of a run": Target(configurations, reading(read_configuration), 0.003),

@@ -12,6 +12,7 @@ processor seconds a query (wall-clock depends on who else is at work), the large
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -103,13 +104,22 @@ class Sections:
         if steps and self._done % self.length == 0:
             now = process_time(), perf_counter()
             processor, wall = ((b - a) / self.length for a, b in zip(self._began, now, strict=True))
-            self._began = now
-            files = [path for path in self.out.rglob("*") if path.is_file()]
-            others = [path for path in files if path.parent.name != "archive"]
             folders = len(list((self.out / "rounds").iterdir()))
-            section = Section(self._done, processor, wall, memory(), folders, len(others))
+            files = files_but_pictures(self.out)
+            section = Section(self._done, processor, wall, memory(), folders, files)
             self.found.append(section)
             print(section, file=sys.stderr, flush=True)
+            self._began = process_time(), perf_counter()
+
+
+def files_but_pictures(run: Path) -> int:
+    """Counted without a list of the archive's, which would be memory of the measurement's own."""
+    count = 0
+    for _, folders, files in os.walk(run):
+        if "archive" in folders:
+            folders.remove("archive")
+        count += len(files)
+    return count
 
 
 def memory() -> float:

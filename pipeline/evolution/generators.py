@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.configuration import config_folder
+from pipeline.evolution.settings import EvolutionSettings
 from pipeline.parts.generators import GENERATORS, PACKAGED_FILES
 from pipeline.run_folder import RunFolder, writing
 from pipeline.settings import ExperimentConfig
@@ -28,26 +30,37 @@ NAMED = {"vqvae": PACKAGED_VQVAE, **PACKAGED_FILES}
 
 
 def generator_file(given: str) -> Path:
-    """The weights behind a name or a path.
+    """The weights behind a name, a path, or the folder of the run that trained them.
 
     Raises:
         ConfigError: no such name, nothing packaged under it, or no such file.
     """
     if given in NAMED:
         return NAMED[given]
-    if given in GENERATORS:
+    if given in {path.stem for path in (config_folder() / "generator").glob("*.yaml")}:
         raise ConfigError(
-            f"No trained {given} comes with vqlso. Train one, such as by `vqlso run vae_baseline "
-            "generator=vae_demo`, and give its file: --generator "
-            "runs/RUN/networks/generator.safetensors."
+            f"No trained {given} comes with vqlso. Train one, such as by `{_training(given)}`, and "
+            "give its folder: --generator runs/RUN."
         )
     path = Path(given).expanduser()
+    path = path / KEPT if path.is_dir() else path
     if not path.is_file():
         raise ConfigError(
-            f"There is no generator '{given}': give {', '.join(NAMED)} or the path of a "
-            ".safetensors file."
+            f"There is no generator '{given}': give {', '.join(NAMED)}, the path of a "
+            f".safetensors file, or the folder of a run that has {KEPT}."
         )
     return path
+
+
+def require_suitable(settings: EvolutionSettings) -> None:
+    """Refuse what no session can be begun with, before anybody waits for one.
+
+    Raises:
+        ConfigError: no such generator, or one without such a latent space.
+        CheckpointError: the file is damaged.
+    """
+    file = generator_file(settings.generator)
+    _loaded(settings.as_config(kind_of(file)), file)
 
 
 def keep_generator(file: Path, folder: RunFolder) -> None:
@@ -69,22 +82,12 @@ def kept_generator(config: ExperimentConfig, folder: RunFolder) -> tuple[Generat
         RunFolderError: its file is missing or damaged.
         ConfigError: it has no such latent space.
     """
-    path = folder.path / KEPT
     try:
-        generator = GENERATORS[config.generator.kind].load(config.generator, path)
+        return _loaded(config, folder.path / KEPT)
     except CheckpointError as error:
         raise RunFolderError(
             f"The generator of this session cannot be used: {error} Restore {KEPT} from a copy."
         ) from error
-    except LatentSpaceError as error:
-        raise ConfigError(f"{error} Choose one of them, or leave the space out.") from error
-    chosen = config.generator.space
-    if chosen is not None and chosen not in generator.spaces:
-        raise ConfigError(
-            f"A {config.generator.kind} has the latent spaces {', '.join(generator.spaces)}, not "
-            f"'{chosen}'."
-        )
-    return generator, generator.space if chosen is None else generator.spaces[chosen]
 
 
 def file_of_version(version: str, kind: str, beside: Path) -> Path:
@@ -120,3 +123,26 @@ def _known(kind: str, beside: Path) -> Iterator[tuple[Path, str]]:
         if kept.is_file() and kind_of(kept) == kind:
             known = RunFolder(facts.parent).read_json(FACTS).get("generator")
             yield kept, str(known.get("version")) if isinstance(known, dict) else ""
+
+
+def _loaded(config: ExperimentConfig, file: Path) -> tuple[Generator, LatentSpace]:
+    """The generator and the space that is searched."""
+    try:
+        generator = GENERATORS[config.generator.kind].load(config.generator, file)
+    except LatentSpaceError as error:
+        raise ConfigError(f"{error} Choose one of them, or leave the space out.") from error
+    chosen = config.generator.space
+    if chosen is not None and chosen not in generator.spaces:
+        raise ConfigError(
+            f"A {config.generator.kind} has the latent spaces {', '.join(generator.spaces)}, not "
+            f"'{chosen}'."
+        )
+    return generator, generator.space if chosen is None else generator.spaces[chosen]
+
+
+def _training(name: str) -> str:
+    """A command that trains such a generator."""
+    if name.startswith("vae"):
+        return f"vqlso run vae_baseline generator={name}"
+    unretrained = " solver=cma_es retrainer=none" if name == "ddim" else ""
+    return f"vqlso run smile_shift generator={name}{unretrained}"

@@ -114,6 +114,8 @@ class PreferenceLoop(Loop):
                 self.evolution.choose(each.chosen)
                 self.absorb(*replayed(each.events, self._shown(each), version))
             else:
+                # What was on show had its ids, on which all later draws depend.
+                self.propose()
                 self.evolution.back_to(each.generation)
 
     def _shown(self, answer: Answer) -> NDArray[np.uint8]:

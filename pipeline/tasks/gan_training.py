@@ -14,7 +14,7 @@ from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig
 from pipeline.sources import default_cache, load_data
 from pipeline.task_settings import GANConfig
-from pipeline.tasks.gan_watching import Looked, Watcher, compared_rows
+from pipeline.tasks.gan_watching import Looked, Watcher, compared_rows, halvings
 from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings
 from vqlso.generators.stylegan2.synthesis import Noise
@@ -64,13 +64,15 @@ def train_gan(config: ExperimentConfig, folder: RunFolder, progress: Progress) -
     generator.save(folder.path / GENERATOR)
     looks = looks_of(folder)
     if not folder.journal.events("end"):
-        folder.journal.append("end", {"kimg": training.kimg}, {"train": perf_counter() - began})
+        facts = {"kimg": training.kimg, **halvings(report)}
+        folder.journal.append("end", facts, {"train": perf_counter() - began})
     return {
         "kimg": training.kimg,
         "parameters": sum(each.numel() for each in generator.network.parameters()),
         "images_a_second": report.rows / max(report.seconds, 1e-9),
         "frechet_samples": looks[-1]["frechet"] if looks else None,
         "frechet_network": watcher.network.name,
+        **halvings(report),
         "seed": config.gan.seed,
     }
 

@@ -20,6 +20,7 @@ from vqlso.errors import DataError
 from vqlso.metrics.frechet import FeatureNetwork, features, frechet_distance
 from vqlso.metrics.random_features import RandomFeatures
 from vqlso.randomness import stream
+from vqlso.records import FitReport
 from vqlso.training.watching import Snapshot
 
 
@@ -88,6 +89,12 @@ class Watcher(Generic[Made]):
     @cached_property
     def _real_features(self) -> NDArray[np.float64]:
         return features(self.network, self.real)
+
+
+def halvings(report: FitReport) -> dict[str, int]:
+    """How often a training diverged and went on with half its step sizes; empty if it did not."""
+    times = int(report.measures.get("halvings", 0))
+    return {"halvings": times} if times else {}
 
 
 def compared_rows(data: ImageSet, samples: int, seed: int, key: str) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from pipeline.settings import ExperimentConfig
 from pipeline.shelf import Shelf
 from pipeline.sources import default_cache, load_data
 from pipeline.task_settings import PGANConfig
-from pipeline.tasks.gan_watching import Looked, Watcher, compared_rows
+from pipeline.tasks.gan_watching import Looked, Watcher, compared_rows, halvings
 from vqlso.data.image_set import ImageSet
 from vqlso.errors import ConfigError, DataError
 from vqlso.generators.pgan.class_space import NAME, ClassConditional
@@ -130,8 +130,8 @@ def train_progressive(
     generator.save(folder.path / GENERATOR, half=True)
     kept = look(PGAN.load(folder.path / GENERATOR))
     if not folder.journal.events("end"):
-        seconds = {"train": perf_counter() - began}
-        folder.journal.append("end", {"kimg": sum(training.kimg)}, seconds)
+        facts = {"kimg": sum(training.kimg), **halvings(report)}
+        folder.journal.append("end", facts, {"train": perf_counter() - began})
     return {
         "kimg": sum(training.kimg),
         "parameters": sum(each.numel() for each in generator.network.parameters()),
@@ -141,6 +141,7 @@ def train_progressive(
         "frechet_network": watcher.network.name,
         **kept.figures,
         "class_accuracy_real": classes.accuracy if classes else None,
+        **halvings(report),
         "seed": chosen.seed,
     }
 

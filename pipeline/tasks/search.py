@@ -17,6 +17,7 @@ from pipeline.settings import ExperimentConfig
 from pipeline.shift import Settled, ShiftMonitor
 from pipeline.threads import threads_of
 from vqlso.errors import ConfigError, LatentSpaceError, SolverError
+from vqlso.hardware import keep_few_kernels
 from vqlso.problems import ImageScore
 from vqlso.progress import SILENT, Progress
 
@@ -53,6 +54,8 @@ def search(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> d
         VqlsoError: whatever preparation, loop and evaluation raise.
     """
     threads = threads_of(config)
+    if RETRAINERS[config.retrainer.kind].retrains:
+        keep_few_kernels()
     start_ = prepare(config, folder, progress)
     _write_preparation(folder, start_.facts)
     loop = build_loop(config, start_, folder, threads, progress)

@@ -36,7 +36,7 @@ class EditingLoss:
     Attributes:
         regressor: how a level is compared with its target. "cross_entropy" is the paper's, which
             is infinite at levels of 0 and 1 and not a number beyond: there Meißner et al. 2022,
-            section 4.1, saw up to 10 runs of 10 fail. The others were seen to avoid that.
+            section 4.1, saw up to 10 runs of 10 fail. The others are finite for every level.
         regressor_weight: lambda 1.
         content: features of which edited images are to keep those of their originals, such as the
             first layers of VGG; None leaves the term out.
@@ -90,6 +90,10 @@ class EnjoyEditing:
     latents are w + (t - a) d. Each id stands for as many steps as `steps` says, and the vector
     after them is proposed, shortened to L; the steps themselves know no L. Values that are told
     back teach it nothing: the path follows from the seed, and a killed run computes it again.
+
+    A loss that is no finite number ends the search. Its gradient may well be finite, as that of
+    the plain cross-entropy is at levels outside [0, 1], and would lead Adam away from the target
+    unseen. `direction` then remains the vector before that step.
 
     Args:
         problem: with a generator and an objective that can be differentiated.
@@ -166,7 +170,7 @@ class EnjoyEditing:
 
         Raises:
             SolverError: nothing is asked for, or before `rebase`.
-            TrainingError: the vector left the finite numbers.
+            TrainingError: a loss or its gradient is not finite.
         """
         ids = self._history.new_ids(n)
         done = self._done
@@ -194,12 +198,6 @@ class EnjoyEditing:
     def _stepped(self, id_: int) -> NDArray[np.float64]:
         while self._done < (id_ + 1) * self.steps:
             self._step()
-            if not torch.isfinite(self._d).all():
-                raise TrainingError(
-                    f"The edit vector is no longer finite after {self._done} steps of Enjoy Your "
-                    "Editing. Use the squared error or the clamped cross-entropy, a larger batch "
-                    "or a lower learning rate."
-                )
         return self.direction
 
     def _step(self) -> None:
@@ -211,12 +209,23 @@ class EnjoyEditing:
             levels = self._objective.value(originals)
         strengths = (target - levels).to(anchors).view(-1, *(1,) * (anchors.ndim - 1))
         edited = self._images(anchors + strengths * self._d)
-        wanted = torch.full_like(levels, target)
-        value = self.loss(originals, edited, self._objective.value(edited), wanted)
-        self._adam.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]
+        reached = self._objective.value(edited)
+        value = self.loss(originals, edited, reached, torch.full_like(levels, target))
+        self._require_finite("loss", value, reached)
+        (slope,) = torch.autograd.grad(value, self._d)
+        self._require_finite("gradient", slope, reached)
+        self._d.grad = slope
         self._adam.step()
         self._done += 1
+
+    def _require_finite(self, what: str, found: Tensor, levels: Tensor) -> None:
+        if not torch.isfinite(found).all():
+            raise TrainingError(
+                f"The {what} is not finite after {self._done} steps of Enjoy Your Editing, where "
+                f"the attribute's levels are {levels.min():.4g} to {levels.max():.4g}. Use the "
+                "squared error or the clamped cross-entropy, a larger batch or a lower learning "
+                "rate; levels of nan are the attribute's own failure."
+            )
 
     def _images(self, latents: Tensor) -> Tensor:
         return self._generator.decode_tensor(latents, self.problem.edited_space.name)

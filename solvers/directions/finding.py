@@ -82,7 +82,7 @@ def find_direction(
 
     Raises:
         ObjectiveError: too many candidates in a row had no value.
-        TrainingError: the vector left the finite numbers.
+        TrainingError: a search by gradients met a loss or a gradient that is not finite.
     """
     begun = perf_counter()
     solver.rebase(start_from(problem, start))
@@ -106,7 +106,8 @@ def find_direction(
 def numerical_failures(search: Callable[[int], FoundDirection], seeds: Iterable[int]) -> list[str]:
     """Why each seed's search failed; empty where it did not (Meißner et al. 2022, section 4.1).
 
-    A search has failed if it gave up, or if its vector is not finite.
+    A search has failed if it gave up, as by gradients it does at the first loss that is no finite
+    number, or if its vector is not finite.
     """
     return [_failure(search, seed) for seed in seeds]
 

@@ -14,7 +14,15 @@ from benchmarks.editing_memory import point
 from benchmarks.editing_methods import CHOSEN, REFERENCE, TRIED, fit
 from benchmarks.editing_page import page
 from benchmarks.editing_parts import SMALL_SHARE, Evaluations, Faces
-from benchmarks.editing_tables import against_reference, ahead, pooled, preservation
+from benchmarks.editing_tables import (
+    against_reference,
+    ahead,
+    failed_by,
+    pooled,
+    preservation,
+    small_changes,
+    unscaled,
+)
 from benchmarks.kept_runs import KeptRuns
 
 
@@ -33,6 +41,9 @@ def run(method: str, seed: int, others: float, identity: float) -> dict[str, Any
         "counts": [30, 10, 0],
         "length": 2.0 + seed,
         "seconds": 1.5,
+        "scaled": True,
+        "small": 30,
+        "edits": 40,
     }
 
 
@@ -78,6 +89,24 @@ def test_buckets_are_pooled_by_their_edits() -> None:
     assert pooled({**one, "others": [0.1, 0.3, np.nan]}, "others") == pytest.approx(0.15)
 
 
+def test_fewer_large_changes_gain_nothing() -> None:
+    reference = run(REFERENCE, 0, 0.0, 0.0) | {"others": [0.1, 0.3, 0.5], "counts": [50, 30, 20]}
+    timid = reference | {"method": "timid", "counts": [50, 45, 5]}
+    assert pooled(timid, "others") < pooled(reference, "others")
+    found = against_reference([reference, timid], "smile", "timid")
+    assert found["others"].mean == pytest.approx(0)
+    never = reference | {"method": "never", "others": [0.1, 0.3, np.nan], "counts": [50, 50, 0]}
+    assert against_reference([reference, never], "smile", "never")["others"].mean == 0
+
+
+def test_vectors_that_could_not_be_scaled_are_named_and_not_compared() -> None:
+    runs = [run(REFERENCE, seed, 0.05, 0.8) for seed in range(2)]
+    runs += [run("wild", 0, 0.5, 0.1), run("wild", 1, 0.5, 0.1) | {"scaled": False}]
+    assert unscaled(runs) == ["wild, smile, seed 1 (nearest: 75.0% small changes at length 3)"]
+    assert against_reference(runs, "smile", "wild")["others"].n == 1
+    assert small_changes(runs) == "30 to 30 for smile"
+
+
 def test_a_vector_is_measured_at_the_agreed_change(faces: Faces) -> None:
     evaluations = Evaluations(faces.evaluation("smile", 6, 4), faces.evaluation("smile", 6, 4))
     found = measured(faces, fit(0.1), "smile", 0, 310, evaluations)
@@ -103,10 +132,7 @@ def test_a_linear_level_follows_the_squashed_one_and_leaves_its_range(faces: Fac
     )
 
 
-def test_a_loss_that_is_no_number_need_not_show_in_the_vector(faces: Faces) -> None:
-    """The logarithm's gradient is finite below 0, where its value is none: the paper's count of
-    vectors misses such runs."""
-
+def test_runs_that_end_in_no_number_are_counted(faces: Faces) -> None:
     class Low:
         def value(self, images: torch.Tensor) -> torch.Tensor:
             return images.mean((1, 2, 3)) - 1
@@ -117,8 +143,10 @@ def test_a_loss_that_is_no_number_need_not_show_in_the_vector(faces: Faces) -> N
     low = replace(faces.problem("smile", 1), objective=Low())
     how = {"rate": 0.1, "batch": 1, "iterations": 10, "seeds": 2}
     plain, squared = (counted(low, loss, **how) for loss in ("cross_entropy", "squared_error"))
-    assert (plain["vectors"], plain["losses"], plain["bad_steps"]) == (0, 2, 20)
-    assert squared["losses"] == 0
+    assert plain["failed"] == 2
+    assert all("after 0 steps" in why for why in plain["reasons"])
+    assert (squared["failed"], squared["reasons"]) == (0, ["", ""])
+    assert failed_by({"runs": [plain, squared]}).startswith("Of all 2 failures, 2 were of the loss")
 
 
 def test_a_point_of_memory_has_all_figures() -> None:

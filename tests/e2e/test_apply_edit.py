@@ -14,8 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny_runs import said, vqlso
 
-from pipeline.applying import LATENTS, Directions, inverted
+from pipeline.applying import Directions, inverted
 from pipeline.configuration import as_yaml, composed
+from pipeline.edited_files import LATENTS
 from pipeline.tasks.editing_record import DIRECTION, KIND, STRIP, EditDirection
 from solvers.inversion import Inversion, invert
 from vqlso.errors import ConfigError, DataError, LatentSpaceError
@@ -219,6 +220,24 @@ def test_a_function_that_the_run_names_is_imported(
     levels = load_generator(runs / "gan.safetensors").decode(original, "w").mean((1, 2, 3))
     expected = original + np.outer(0.9 - levels.numpy(), EditDirection.read(given).d)
     np.testing.assert_allclose(edited[:, 0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_earlier_results_are_never_overwritten(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = {}
+    for strength in ("1", "2"):
+        given = ("--samples", "1", "-s", strength, "--threads", "1", "--json")
+        result = vqlso("apply-edit", runs / "smile", *given)
+        assert result.exit_code == 0, result.output
+        folder = Path(json.loads(result.stdout)["strip"]).parent
+        made[folder.name] = latents(folder)[1]
+    assert list(made) == ["edited", "edited-2"]
+    np.testing.assert_array_equal(latents(Path("edited"))[1], made["edited"])
+    result = vqlso("apply-edit", runs / "smile", "--samples", "1", "--out", "edited")
+    assert result.exit_code == DataError.exit_code
+    said(result, "edited holds the results", "choose another --out")
 
 
 @pytest.mark.parametrize(

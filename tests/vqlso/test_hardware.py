@@ -1,5 +1,6 @@
 """Threads and precision follow one switch."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -52,3 +53,12 @@ def test_threads_are_bounded() -> None:
     hardware.limit_threads(1)
     assert torch.get_num_threads() == 1
     assert hardware.available_cores() >= 1
+
+
+def test_a_bound_of_kernels_that_somebody_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    hardware.keep_few_kernels()
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "256"
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "2000")
+    hardware.keep_few_kernels()
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "2000"

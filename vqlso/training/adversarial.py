@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from vqlso.progress import SILENT, Progress
 from vqlso.randomness import stream, torch_seed
 from vqlso.records import FitReport
 from vqlso.training import watching
+from vqlso.training.adversarial_loop import AdversarialLoop
 from vqlso.training.distributed import Team
 from vqlso.training.fitting import Checkpointing
 from vqlso.training.gan_settings import StyleGAN2Training
@@ -61,46 +61,40 @@ def train_stylegan2(
 
     Returns:
         The running mean of the generator, and the report; its measures are means over the last
-        steps.
+        steps, and "halvings" of the step sizes if there were any (`AdversarialLoop`).
 
     Raises:
         CheckpointError: the saved state is damaged or belongs to another training.
         ConfigError: the network is conditioned on labels.
         DataError: the images do not have the generator's shape.
-        TrainingError: a loss became infinite or NaN.
+        TrainingError: a loss or a weight became infinite or NaN again and again.
     """
     _require(images, settings)
-    started = perf_counter()
     fabric = Team().fabric("32-true")
     state = GANState.begin(settings, training, torch_seed(seed, "stylegan2 weights"), fabric.device)
     # A longer training begins as a shorter one does, so the length is no part of its identity.
     identity = repr((seed, settings, replace(training, kimg=1.0), images.shape))
-    if checkpointing:
-        state.restore(checkpointing.path, identity)
-    first, batch = state.done, training.batch_size
-    with (
-        torch.random.fork_rng(),
-        progress.task("training the StyleGAN2", training.steps) as advance,
-    ):
-        advance(first)
-        networks = AdversarialSteps(state, training, fabric)
-        for step in range(first, training.steps):
-            # From the seed and the step, so that no stream has to be saved or left undisturbed.
-            torch.manual_seed(torch_seed(seed, "stylegan2 step", step))
-            rows = stream(seed, "stylegan2 batch", step).integers(0, len(images), batch)
-            networks.step(torch.from_numpy(images[rows]))
-            if checkpointing and state.done % checkpointing.every == 0:
-                state.save(checkpointing.path, identity)
-            if observer and observer.is_due(step * batch, batch):
-                observer.look(_snapshot(state, batch))
-            advance(1)
+    networks, batch = AdversarialSteps(state, training, fabric), training.batch_size
+
+    def step(number: int) -> None:
+        torch.manual_seed(torch_seed(seed, "stylegan2 step", number))
+        rows = stream(seed, "stylegan2 batch", number).integers(0, len(images), batch)
+        networks.step(torch.from_numpy(images[rows]))
+
+    report = AdversarialLoop(
+        state=state,
+        whose="StyleGAN2",
+        steps=training.steps,
+        batch=batch,
+        identity=identity,
+        remedy="Lower the learning rates or raise r1_gamma.",
+        snapshot=lambda: _snapshot(state, batch),
+        checkpointing=checkpointing,
+        observer=observer,
+        progress=progress,
+    ).run(step)
     if discriminator:
         StyleGAN2Discriminator(state.discriminator).save(discriminator)
-    report = FitReport(
-        seconds=perf_counter() - started,
-        rows=(state.done - first) * batch,
-        measures=state.means(),
-    )
     return StyleGAN2(state.average), report
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -12,7 +13,6 @@ import torch
 from torch import nn
 
 from vqlso.errors import CheckpointError
-from vqlso.files import write_whole
 
 # The report averages over the last steps: one batch's loss says little.
 STEPS_REPORTED = 50
@@ -30,6 +30,7 @@ class AdversarialState:
         average: running mean of the generator's weights: what the training results in.
         optimisers: of the generator and of the discriminator.
         done: steps.
+        halvings: how often the step sizes were halved, since the training diverged.
         recent: the measures of the last steps, by name.
     """
 
@@ -38,10 +39,11 @@ class AdversarialState:
     average: nn.Module
     optimisers: tuple[torch.optim.Optimizer, torch.optim.Optimizer]
     done: int = 0
+    halvings: int = 0
     recent: dict[str, list[float]] = field(default_factory=dict)
 
     # What is kept as it is; networks and optimisers are kept as their own states.
-    VALUES: ClassVar[tuple[str, ...]] = ("done", "recent")
+    VALUES: ClassVar[tuple[str, ...]] = ("done", "halvings", "recent")
 
     @classmethod
     def of(
@@ -86,14 +88,23 @@ class AdversarialState:
             del values[:-STEPS_REPORTED]
 
     def means(self) -> dict[str, float]:
-        """Each measure's mean over the last steps."""
-        return {name: sum(values) / len(values) for name, values in self.recent.items()}
+        """Each measure's mean over the last steps, and "halvings" if there were any."""
+        means = {name: sum(values) / len(values) for name, values in self.recent.items()}
+        return means | ({"halvings": float(self.halvings)} if self.halvings else {})
 
-    def save(self, path: Path, identity: str) -> None:
-        """Write everything; the file replaces the older one as a whole.
+    @property
+    def finite(self) -> bool:
+        """Whether all weights, running means and moments are numbers."""
+        networks = (self.generator, self.discriminator, self.average)
+        kept = [value for network in networks for value in network.state_dict().values()]
+        for optimiser in self.optimisers:
+            kept += [value for moments in optimiser.state.values() for value in moments.values()]
+        return all(bool(torch.isfinite(value).all()) for value in kept)
+
+    def packed(self, identity: str) -> bytes:
+        """Everything, as a file keeps it.
 
         Args:
-            path: the file.
             identity: tells this training from another; restoring asks for it again.
         """
         content = {
@@ -104,10 +115,19 @@ class AdversarialState:
         # By way of memory, because torch reports a full disk as an error of its own kind.
         buffer = io.BytesIO()
         torch.save(content, buffer)
-        write_whole(path, buffer.getvalue())
+        return buffer.getvalue()
+
+    def go_back_to(self, packed: bytes) -> None:
+        """Take over a packed state, with half the step sizes of now."""
+        halvings = self.halvings + 1
+        self._take_over(torch.load(io.BytesIO(packed), map_location="cpu", weights_only=True))
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] /= 2 ** (halvings - self.halvings)
+        self.halvings = halvings
 
     def restore(self, path: Path, identity: str) -> None:
-        """Continue from what `save` wrote; nothing happens where there is no file.
+        """Continue from a file of a packed state; nothing happens where there is none.
 
         Raises:
             CheckpointError: the file is damaged or belongs to another training.
@@ -118,16 +138,19 @@ class AdversarialState:
             content = torch.load(path, map_location="cpu", weights_only=True)
             if content["identity"] != identity:
                 raise ValueError("it was saved with another seed, network, training or data")
-            for name, part in self._parts().items():
-                part.load_state_dict(content[name])
-            for name in self.VALUES:
-                setattr(self, name, content[name])
+            self._take_over({"halvings": 0} | content)  # earlier versions did not count them
         except Exception as error:  # a damaged pickle can raise nearly anything
             reason = (str(error).splitlines() or [""])[0]
             raise CheckpointError(
                 f"The interrupted training at {path} cannot be continued "
                 f"({type(error).__name__}: {reason}). Delete the file to train from the beginning."
             ) from error
+
+    def _take_over(self, content: Mapping[str, Any]) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(content[name])
+        for name in self.VALUES:
+            setattr(self, name, content[name])
 
     def _parts(self) -> dict[str, Any]:
         return {

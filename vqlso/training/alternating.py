@@ -12,22 +12,20 @@ from vqlso.errors import TrainingError
 from vqlso.training.adversarial_state import AdversarialState
 
 
+class DivergedError(TrainingError):
+    """A loss or a weight that is no number; the message says which, the loop what to do."""
+
+
 class AlternatingSteps:
     """What the steps of every adversarial training have in common.
 
     Args:
         state: is moved on.
         fabric: of the device.
-        whose: the generator's kind, for the error message.
-        steps: of the whole training, for the error message.
-        remedy: what to do where a loss left the finite numbers, for the error message.
     """
 
-    def __init__(
-        self, state: AdversarialState, fabric: Fabric, *, whose: str, steps: int, remedy: str
-    ) -> None:
-        self._progress, self._fabric = state, fabric
-        self._whose, self._steps, self._remedy = whose, steps, remedy
+    def __init__(self, state: AdversarialState, fabric: Fabric) -> None:
+        self._fabric = fabric
         self._generator, self._generator_optimiser = fabric.setup(
             state.generator.train(), state.optimisers[0]
         )
@@ -49,10 +47,7 @@ class AlternatingSteps:
     def _finite(self, value: Tensor) -> float:
         number = float(value.detach())
         if not math.isfinite(number):
-            raise TrainingError(
-                f"Training the {self._whose} diverged: a loss was {number} at step "
-                f"{self._progress.done + 1} of {self._steps}. {self._remedy}"
-            )
+            raise DivergedError(f"a loss was {number}")
         return number
 
 

@@ -32,7 +32,7 @@ class GANState(AdversarialState):
     augmentation: float = 0.0
     path_length: float = 0.0
 
-    VALUES: ClassVar[tuple[str, ...]] = ("done", "augmentation", "path_length", "recent")
+    VALUES: ClassVar[tuple[str, ...]] = (*AdversarialState.VALUES, "augmentation", "path_length")
 
     @classmethod
     def begin(

@@ -30,13 +30,7 @@ class AdversarialSteps(AlternatingSteps):
     """
 
     def __init__(self, state: GANState, training: StyleGAN2Training, fabric: Fabric) -> None:
-        super().__init__(
-            state,
-            fabric,
-            whose="StyleGAN2",
-            steps=training.steps,
-            remedy="Lower the learning rates or raise r1_gamma.",
-        )
+        super().__init__(state, fabric)
         self._state, self._training = state, training
         reduced = training.mixed_precision and bfloat16_pays()
         self._dtype = torch.bfloat16 if reduced else torch.float32
@@ -45,7 +39,7 @@ class AdversarialSteps(AlternatingSteps):
         """Learn from a batch of (n, 3, H, W) uint8 images.
 
         Raises:
-            TrainingError: a loss became infinite or NaN.
+            DivergedError: a loss is infinite or NaN; the state is then half moved on.
         """
         state, training = self._state, self._training
         real = images.to(self._fabric.device).float().div_(127.5).sub_(1)

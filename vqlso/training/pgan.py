@@ -7,7 +7,6 @@ Unlike there, batches are of one size, and the optimisers are not reset when a r
 from __future__ import annotations
 
 from dataclasses import replace
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from vqlso.generators.pgan.settings import PGANSettings
 from vqlso.progress import SILENT, Progress
 from vqlso.randomness import stream, torch_seed
 from vqlso.records import FitReport
+from vqlso.training.adversarial_loop import AdversarialLoop
 from vqlso.training.distributed import Team
 from vqlso.training.fitting import Checkpointing
 from vqlso.training.pgan_settings import PGANTraining
@@ -58,44 +58,41 @@ def train_pgan(
 
     Returns:
         The running mean of the generator, and the report; its measures are means over the last
-        steps.
+        steps, and "halvings" of the step sizes if there were any (`AdversarialLoop`).
 
     Raises:
         CheckpointError: the saved state is damaged or belongs to another training.
         ConfigError: the training has other resolutions than the network.
         DataError: images or labels do not have the network's shape.
-        TrainingError: a loss became infinite or NaN.
+        TrainingError: a loss or a weight became infinite or NaN again and again.
     """
     classes = np.empty((len(images), 0), np.int64) if labels is None else labels.astype(np.int64)
     _require(images, classes, settings, training)
-    started = perf_counter()
     fabric = Team().fabric("32-true")
     state = PGANState.begin(settings, training, torch_seed(seed, "pgan weights"), fabric.device)
     # A longer training begins as a shorter one does: how long the finest resolution is trained is
     # no part of its identity.
     coarser = replace(training, kimg=(*training.kimg[:-1], 1.0))
     identity = repr((seed, settings, coarser, images.shape))
-    if checkpointing:
-        state.restore(checkpointing.path, identity)
-    first, batch = state.done, training.batch_size
-    with torch.random.fork_rng(), progress.task("training the PGAN", training.steps) as advance:
-        advance(first)
-        networks = PGANSteps(state, training, fabric)
-        for step in range(first, training.steps):
-            # From the seed and the step, so that no stream has to be saved or left undisturbed.
-            torch.manual_seed(torch_seed(seed, "pgan step", step))
-            rows = stream(seed, "pgan batch", step).integers(0, len(images), batch)
-            networks.step(torch.from_numpy(images[rows]), torch.from_numpy(classes[rows]))
-            if checkpointing and state.done % checkpointing.every == 0:
-                state.save(checkpointing.path, identity)
-            if observer and observer.is_due(step * batch, batch):
-                observer.look(_snapshot(state, training))
-            advance(1)
-    report = FitReport(
-        seconds=perf_counter() - started,
-        rows=(state.done - first) * batch,
-        measures=state.means(),
-    )
+    networks, batch = PGANSteps(state, training, fabric), training.batch_size
+
+    def step(number: int) -> None:
+        torch.manual_seed(torch_seed(seed, "pgan step", number))
+        rows = stream(seed, "pgan batch", number).integers(0, len(images), batch)
+        networks.step(torch.from_numpy(images[rows]), torch.from_numpy(classes[rows]))
+
+    report = AdversarialLoop(
+        state=state,
+        whose="PGAN",
+        steps=training.steps,
+        batch=batch,
+        identity=identity,
+        remedy="Lower the learning rate or raise the penalty.",
+        snapshot=lambda: _snapshot(state, training),
+        checkpointing=checkpointing,
+        observer=observer,
+        progress=progress,
+    ).run(step)
     return PGAN(state.average), report
 
 

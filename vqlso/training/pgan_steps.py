@@ -47,13 +47,7 @@ class PGANSteps(AlternatingSteps):
     """
 
     def __init__(self, state: PGANState, training: PGANTraining, fabric: Fabric) -> None:
-        super().__init__(
-            state,
-            fabric,
-            whose="PGAN",
-            steps=training.steps,
-            remedy="Lower the learning rate or raise the penalty.",
-        )
+        super().__init__(state, fabric)
         self._state, self._training = state, training
         self._classes = state.generator.settings.classes
         reduced = training.mixed_precision and bfloat16_pays()
@@ -63,7 +57,7 @@ class PGANSteps(AlternatingSteps):
         """Learn from a batch of (n, 3, H, W) uint8 images of (n, groups) integer labels.
 
         Raises:
-            TrainingError: a loss became infinite or NaN.
+            DivergedError: a loss is infinite or NaN; the state is then half moved on.
         """
         phase = self._training.phase(self._state.done)
         pixels = images.to(self._fabric.device).float().div_(127.5).sub_(1)

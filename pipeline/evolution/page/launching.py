@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import secrets
 import socket
@@ -41,6 +42,8 @@ def launch(
     """
     server, address = serve(runs, host=host, port=port, defaults=defaults)
     typer.echo(f"Choose images at {address}")
+    if _is_everywhere(host):
+        typer.echo("From other machines, put this machine's name in the place of localhost.")
     if host not in LOOPBACK:
         typer.echo(
             "Whoever has this address can use the page. It is not encrypted: beyond a network "
@@ -74,9 +77,10 @@ def serve(
 
     token = None if host in LOOPBACK else secrets.token_urlsafe(24)
     server = build_server(runs, defaults, hosts=LOOPBACK if token is None else None, token=token)
+    port = free_port(host, port)
     server.launch(
         server_name=host,
-        server_port=free_port(host, port),
+        server_port=port,
         prevent_thread_lock=True,
         quiet=True,
         inbrowser=False,
@@ -87,8 +91,22 @@ def serve(
         run_history=False,
         footer_links=[],
     )
-    address = server.blocks.local_url.rstrip("/")
+    address = page_address(host, port)
     return server, address if token is None else f"{address}/?token={token}"
+
+
+def page_address(host: str, port: int) -> str:
+    """Where a browser of this machine finds the page, but for its token."""
+    host = "localhost" if _is_everywhere(host) else host
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _is_everywhere(host: str) -> bool:
+    """Whether it stands for all addresses of this machine, as 0.0.0.0 does."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def free_port(host: str, port: int | None) -> int:

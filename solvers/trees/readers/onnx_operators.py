@@ -43,25 +43,33 @@ class Attributes:
 
         values = {}
         for attribute in operator.attribute:
-            value = helper.get_attribute_value(attribute)
-            is_tensor = attribute.type == AttributeProto.TENSOR
-            values[attribute.name] = numpy_helper.to_array(value) if is_tensor else value
+            try:
+                value = helper.get_attribute_value(attribute)
+                is_tensor = attribute.type == AttributeProto.TENSOR
+                values[attribute.name] = numpy_helper.to_array(value) if is_tensor else value
+            except (TypeError, ValueError) as error:
+                raise _damaged(attribute.name, f"cannot be read ({error})") from error
         return cls(values)
 
     def text(self, name: str, default: str) -> str:
-        value = self.values.get(name, default)
-        return value.decode() if isinstance(value, bytes) else str(value)
+        return _decoded(name, self.values.get(name, default.encode()))
 
     def texts(self, name: str, length: int) -> list[str]:
-        values = [value.decode() for value in self._required(name)]
+        value = self._required(name)
+        if not isinstance(value, Sequence) or isinstance(value, bytes):
+            raise _damaged(name, "is no list of texts")
+        values = [_decoded(name, each) for each in value]
         self._check_length(name, values, length)
         return values
 
     def whole(self, name: str, default: int) -> int:
-        return int(self.values.get(name, default))
+        value = self.values.get(name, default)
+        if not isinstance(value, int):
+            raise _damaged(name, "is no whole number")
+        return value
 
     def integers(self, name: str, length: int | None = None) -> list[int]:
-        values = [int(value) for value in self._required(name)]
+        values: list[int] = self._numbers(name, self._required(name), "iu").tolist()
         self._check_length(name, values, length)
         return values
 
@@ -69,8 +77,7 @@ class Attributes:
         """Floats or doubles, whichever of `name` and `name`_as_tensor there is."""
         tensor = f"{name}_as_tensor"
         chosen = tensor if tensor in self.values else name
-        value = self._required(chosen)
-        array = value if isinstance(value, np.ndarray) else np.array(value, dtype=np.float32)
+        array = self._numbers(chosen, self._required(chosen), "f")
         self._check_length(name, array, length)
         return array
 
@@ -83,12 +90,35 @@ class Attributes:
         return self.values[name]
 
     @staticmethod
+    def _numbers(name: str, value: Any, kinds: str) -> NDArray[Any]:
+        """A row of numbers of NumPy's kinds; ONNX's lists of floats are of single precision."""
+        single = kinds == "f" and not isinstance(value, np.ndarray)
+        try:
+            array = np.asarray(value, dtype=np.float32 if single else None)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _damaged(name, f"cannot be read ({error})") from error
+        if array.ndim != 1 or (array.size and array.dtype.kind not in kinds):
+            raise _damaged(name, f"is no list of {'whole numbers' if kinds == 'iu' else 'floats'}")
+        return array
+
+    @staticmethod
     def _check_length(name: str, values: Any, length: int | None) -> None:
         if length is not None and len(values) != length:
             raise SolverError(
                 f"`{name}` of the ONNX ensemble has {len(values)} entries instead of {length}: "
                 "damaged model."
             )
+
+
+def _damaged(name: str, how: str) -> SolverError:
+    return SolverError(f"`{name}` of the ONNX ensemble {how}: damaged model.")
+
+
+def _decoded(name: str, value: Any) -> str:
+    try:
+        return str(value, "utf-8")
+    except (TypeError, UnicodeDecodeError) as error:
+        raise _damaged(name, "is no text") from error
 
 
 def from_regressor(attributes: Attributes, dtype: type[np.floating]) -> tuple[Branches, Settings]:

@@ -10,23 +10,31 @@ from PIL import Image
 
 from pipeline.evolution.session import EvolutionSession, EvolutionSettings
 from pipeline.run_folder import RunFolder
+from vqlso.generators.diffusion.generator import DDIM
+from vqlso.generators.diffusion.network import DDIMNetwork
+from vqlso.generators.diffusion.settings import DDIMSettings, Sampling
+from vqlso.generators.pgan.generator import PGAN
+from vqlso.generators.pgan.network import PGANNetwork
+from vqlso.generators.pgan.settings import PGANSettings
 from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.generators.stylegan2.network import StyleGAN2Network
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings
 from vqlso.generators.vae import VAE, VAENetwork, VAESettings
 from vqlso.generators.vqvae import VQVAE, VQVAENetwork, VQVAESettings
 
-KINDS = ("stylegan2", "vae", "vqvae")
+KINDS = ("stylegan2", "vae", "vqvae", "pgan", "ddim")
 
 
 def save_generators(folder: Path) -> dict[str, Path]:
-    """Untrained generators of 16 pixels, 32 of the VAE."""
+    """Untrained generators of 16 pixels, 32 of the VAE and the DDIM."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         made = {
             "stylegan2": StyleGAN2(StyleGAN2Network(StyleGAN2Settings(16, 4, 4, 0, 1, 64, 8))),
             "vae": VAE(VAENetwork(VAESettings(32, 2, 4))),
             "vqvae": VQVAE(_with_varied_codes(VQVAENetwork(VQVAESettings(16, 2, 8, 4, 1)))),
+            "pgan": PGAN(PGANNetwork(PGANSettings(3, (3,), (4, 4, 4)))),
+            "ddim": DDIM(DDIMNetwork(DDIMSettings(32, 8, (1, 1), 4)), Sampling(2)),
         }
     for name, generator in made.items():
         generator.save(folder / f"{name}.safetensors")

@@ -7,9 +7,11 @@ import pytest
 from sessions_of_tests import begun, counts, picture
 from tiny_runs import said, vqlso
 
+from pipeline import evolve_command
 from pipeline.evolution import page
 from pipeline.evolution.generators import NAMED
 from pipeline.evolution.session import EvolutionSettings
+from pipeline.run_folder import RunFolder
 
 
 def test_the_report_shows_the_way_to_the_favourite(
@@ -58,6 +60,23 @@ def test_the_page_is_launched_with_what_was_asked(
     assert launched == [((tmp_path,), expected)]
 
 
+def test_a_choice_as_in_other_commands_will_do_and_so_will_a_run(
+    generators: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told at once what is waited for, where somebody watches."""
+    kept = RunFolder(tmp_path / "run").path / "networks" / "generator.safetensors"
+    kept.parent.mkdir()
+    kept.write_bytes(generators["vae"].read_bytes())
+    given = str(tmp_path / "run")
+    launched: list[Any] = []
+    monkeypatch.setattr(page, "launch", lambda *_, **named: launched.append(named["defaults"]))
+    monkeypatch.setattr(evolve_command, "_is_watched", lambda: True)
+    result = vqlso("evolve", f"generator={given}", "--port", "7999", "--host", "0.0.0.0")
+    assert launched == [EvolutionSettings(generator=given)]
+    assert f"Loading {given}" in result.stderr
+    assert "http://localhost:7999" in result.stderr
+
+
 def test_every_generator_that_comes_along_is_offered() -> None:
     help_ = vqlso("evolve", "--help").output
     text = (Path(__file__).parents[3] / "docs" / "evolution.md").read_text()
@@ -70,7 +89,16 @@ def test_every_generator_that_comes_along_is_offered() -> None:
     ("options", "words"),
     [
         (("--generator", "nowhere"), ("no generator", "stylegan2")),
-        (("--generator", "vae"), ("No trained vae", "--generator")),
+        (("--generator", "vae"), ("No trained vae", "vqlso run vae_baseline", "--generator")),
+        (("generator=vae_demo",), ("No trained vae_demo", "generator=vae_demo", "--generator")),
+        (("generator=vqvae_half",), ("No trained vqvae_half", "vqlso run smile_shift")),
+        (("generator=ddim",), ("No trained ddim", "retrainer=none")),
+        (("generator=",), ("no generator ''", "stylegan2")),
+        (("--generator", "."), ("no generator '.'", "networks/generator.safetensors")),
+        (("--generator", __file__), ("test_evolution_commands.py",)),
+        (("--space", "v"), ("the spaces z, w",)),
+        (("stylegan2",), ("does not know 'stylegan2'", "--generator NAME")),
+        (("--port", "99999"), ("--port",)),
         (("--picks", "0"), ("picks=0",)),
         (("--truncation", "-1"), ("truncation",)),
     ],

@@ -39,8 +39,8 @@ def smiling(space: str, longest: float) -> tuple[Direction, FaceAttributes]:
 )
 def test_local_search_makes_faces_smile(space: str, longest: float, radius: float) -> None:
     problem, _ = smiling(space, longest)
-    found = find_direction(problem, DirectionSearch(problem, radius=radius), images=480)
-    effect = problem.effect(found.d, anchors=40, seed=1)
+    found = find_direction(problem, DirectionSearch(problem, radius=radius), images=300)
+    effect = problem.effect(found.d, anchors=20, seed=1)
     assert effect.raised > 0.02
     assert effect.lowered < -0.02
 

@@ -261,6 +261,7 @@ def test_the_state_of_another_training_is_refused(tmp_path: Path) -> None:
         trained(seed=4, state=tmp_path / "state")
 
 
+@pytest.mark.filterwarnings("ignore:Training the StyleGAN2 diverged")
 def test_a_training_that_diverges_ends_with_the_remedy() -> None:
     with pytest.raises(TrainingError, match=r"diverged.*at step .*Lower the learning rates"):
         trained(replace(TRAINING, generator_rate=1e30, discriminator_rate=1e30))
