@@ -94,6 +94,22 @@ def differences(runs: Sequence[Run], attribute: str) -> str:
     return markdown(["", "others", "identity", "ahead on both"], rows)
 
 
+def ahead_on_both(runs: Sequence[Run]) -> list[str]:
+    """The methods and attributes of which that can be said, with the differences."""
+    found = {
+        (method, attribute): against_reference(runs, attribute, method)
+        for method in names(runs, "method")
+        for attribute in names(runs, "attribute")
+        if method != REFERENCE
+    }
+    return [
+        f"{method} for {attribute.replace('_', ' ')} (others {_difference(each['others'])}, "
+        f"identity {_difference(each['identity'])})"
+        for (method, attribute), each in found.items()
+        if each and ahead(each)
+    ]
+
+
 def against_reference(
     runs: Sequence[Run], attribute: str, method: str
 ) -> dict[str, PairedDifference]:
@@ -145,8 +161,7 @@ def shortened(record: Mapping[str, Run]) -> str:
     rows = [
         [
             name,
-            *(f"{run['others'][b]:.4f}" for b in range(3)),
-            *(f"{run['identity'][b]:.4f}" for b in range(3)),
+            *(_mean([run], metric, bucket) for metric in BETTER for bucket in range(3)),
             " / ".join(map(str, run["counts"])),
         ]
         for name, run in (("d", record["whole"]), ("d / 5", record["fifth"]))
@@ -260,7 +275,7 @@ def _difference(found: PairedDifference) -> str:
     return f"{found.mean:+.4f}" + (", one seed" if np.isnan(half) else f" ± {half:.4f}")
 
 
-TABLES: dict[str, Callable[..., str]] = {
+TABLES: dict[str, Callable[..., object]] = {
     "preservation": preservation,
     "differences": differences,
     "configurations": configurations,
@@ -268,6 +283,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "failures": failures,
     "failed_by": failed_by,
     "memory": memory,
+    "ahead_on_both": ahead_on_both,
     "unscaled": unscaled,
     "small_changes": small_changes,
 }

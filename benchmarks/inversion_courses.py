@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.configuration import composed
-from pipeline.parts.target_solvers import build_target_solver
+from pipeline.parts.target_solvers import TARGET_SOLVERS, build_target_solver
 from solvers.gradient import GradientSearch
 from solvers.inversion import scored_starts
 from vqlso.archive import Archive
@@ -64,7 +64,7 @@ def search(
     """
     config = composed("invert", [*settings, f"queries={evaluations}", f"seed={seed}"])
     kept = _Kept(problem)
-    solver = build_target_solver(config, kept if _climbs(settings) else problem)  # type: ignore[arg-type]
+    solver = build_target_solver(config, kept if climbs(settings) else problem)  # type: ignore[arg-type]
     starts = problem.space.sample(STARTS, stream(seed, "inversion starts"))
     first, scores = scored_starts(problem, np.repeat(starts, problem.targets, axis=0), seed=seed)
     solver.rebase(Archive(scores.images, scores.values, first.z, first.version))
@@ -83,8 +83,9 @@ def search(
     return Course(best.z, -np.stack(best.curve), np.array(clock))
 
 
-def _climbs(settings: tuple[str, ...]) -> bool:
-    return settings[0].partition("=")[2] in ("lbfgs", "adam", "nesterov", "sphere")
+def climbs(settings: tuple[str, ...]) -> bool:
+    """Whether a solver, such as ("solver=adam",), takes gradients."""
+    return TARGET_SOLVERS[settings[0].partition("=")[2]].climbs
 
 
 def _step(kept: _Kept, solver: Solver) -> tuple[NDArray[Any], NDArray[np.float64]]:

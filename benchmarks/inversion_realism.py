@@ -3,8 +3,9 @@
     make bench-inversion_realism
 
 Four faces that the packaged generator was not trained on, inverted by LBFGS with 150 images each,
-without realism and with the paper's weight of it. Prints the pixels' term and the
-discriminator's score, and writes docs/pictures/inversion-realism.png: the targets, without, with.
+without realism and with the paper's weight of it: in w, as `vqlso run invert` searches, and in z,
+as a photo is searched for that is to be edited. Prints the pixels' term and the discriminator's
+score, and writes docs/pictures/inversion-realism.png: the targets, and in w without and with.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from benchmarks.inversion_cases import SPACE
 from pipeline.parts.generators import PACKAGED_DISCRIMINATOR, PACKAGED_GAN
@@ -32,31 +34,43 @@ PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "inversion-realism.p
 
 
 def main() -> None:
-    """Invert the same faces twice."""
+    """Invert the same faces four times."""
     limit_threads(1)
-    generator = load_generator(PACKAGED_GAN, searched=SPACE)
-    discriminator = load_discriminator(PACKAGED_DISCRIMINATOR)
     faces = to_unit(procedural_faces(TARGETS, seed=SEED).images)
-    rows, pixels = [to_bytes(faces)], PixelDistance()
-    for weight in (0.0, 1.0):
-        criterion = inspirational(
-            "l2+features",
-            features=RandomTaps(),
-            discriminator=discriminator,
-            realism_weight=weight,
-            norm_weight=0,
-        )
-        problem = TargetImage(generator, criterion, faces, SPACE)
-        evaluations = TARGETS * EVALUATIONS
-        solver = LBFGS(problem, evaluations=evaluations, start="best")
-        found = invert(problem, solver, evaluations=evaluations, batch=TARGETS)
-        images = generator.decode(found.z, SPACE)
-        rows.append(to_bytes(images))
-        with torch.inference_mode():
-            near = pixels.weight * pixels(images, torch.empty(0), faces).mean()
-            real = discriminator(2 * images - 1).mean()
-        print(f"realism {weight:g}: pixels {near:.3f}, discriminator {real:.3f}", flush=True)
+    rows = [to_bytes(faces)]
+    for space in (SPACE, "z"):
+        for weight in (0.0, 1.0):
+            images = _inverted(faces, space, weight)
+            if space == SPACE:
+                rows.append(to_bytes(images))
+            near, real = _judged(images, faces)
+            print(f"{space}, realism {weight:g}: pixels {near:.3f}, discriminator {real:.3f}")
     PICTURE.write_bytes(pictures.png(pictures.grid(np.concatenate(rows), columns=TARGETS)))
+
+
+def _inverted(faces: Tensor, space: str, weight: float) -> Tensor:
+    """(n, 3, H, W), what LBFGS finds for each face."""
+    generator = load_generator(PACKAGED_GAN, searched=space)
+    criterion = inspirational(
+        "l2+features",
+        features=RandomTaps(),
+        discriminator=load_discriminator(PACKAGED_DISCRIMINATOR),
+        realism_weight=weight,
+        norm_weight=1 if space == "z" else 0,
+    )
+    problem = TargetImage(generator, criterion, faces, space)
+    evaluations = len(faces) * EVALUATIONS
+    solver = LBFGS(problem, evaluations=evaluations, start="best")
+    found = invert(problem, solver, evaluations=evaluations, batch=len(faces))
+    return generator.decode(found.z, space)
+
+
+def _judged(images: Tensor, faces: Tensor) -> tuple[float, float]:
+    """The pixels' term and the discriminator's score, on average."""
+    pixels, discriminator = PixelDistance(), load_discriminator(PACKAGED_DISCRIMINATOR)
+    with torch.inference_mode():
+        near = pixels.weight * pixels(images, torch.empty(0), faces).mean()
+        return float(near), float(discriminator(2 * images - 1).mean())
 
 
 if __name__ == "__main__":

@@ -25,6 +25,10 @@ from vqlso.training.weighting import rank_weights, weighted_draws
 # the training from nothing, eleven of them nearly tripled the reconstruction error
 # (docs/choices.md).
 GENTLE = Optimisation(learning_rate=1e-4)
+# For each length of a last batch that it has not met, oneDNN keeps most of a megabyte for good:
+# beyond so many queries only these lengths occur.
+LONG_RUN = 1000
+GRAIN = 16
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class WeightedRetraining:
         share = self.initial_epochs if round_ == 1 else self.epochs
         batches = weighted_draws(
             self.weights(archive),
-            max(1, round(share * len(archive))),
+            _draws(archive, share),
             self.batch_size,
             stream(seed, "retraining batches", round_),
         )
@@ -91,6 +95,12 @@ class WeightedRetraining:
             f"Weighted retraining fine-tunes a VQ-VAE or a VAE, not a {type(generator).__name__}: "
             "use retrainer=none."
         )
+
+
+def _draws(archive: Archive, share: float) -> int:
+    """How many samples are a share of the archive; a multiple of `GRAIN` in a long run."""
+    grain = GRAIN if len(archive) - archive.base >= LONG_RUN else 1
+    return grain * max(1, round(share * len(archive) / grain))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from solvers.ascent import Ascent, Point, Rule, adam, lbfgs, nesterov, with_deca
 from solvers.history import History
 from solvers.starts import Start, require_start, starting_latent
 from vqlso.archive import Archive
-from vqlso.contracts import DifferentiableProblem
+from vqlso.contracts import DifferentiableProblem, KeepsGradients
 from vqlso.errors import SolverError
 from vqlso.records import Proposal, Scores
 
@@ -260,6 +260,8 @@ def value_and_gradient(
     problem: DifferentiableProblem, z: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(n, *shape) latents -> (n,) scores and their (n, *shape) gradients, in one batch."""
+    if isinstance(problem, KeepsGradients):
+        return problem.value_and_gradient(z)
     with torch.enable_grad():
         leaf = torch.from_numpy(z).requires_grad_(True)
         values = problem.value(leaf)

@@ -27,6 +27,10 @@ class Distribution(Protocol):
 
 FitDensity = Callable[[NDArray[Any], np.random.Generator], Distribution]
 
+# Samples that are drawn together, so that a mapping network makes them in one pass. However many
+# are asked for at a time, an id's sample is the same to the last bit.
+BLOCK = 32
+
 
 class RandomLatents:
     """Fresh samples, whatever was scored before.
@@ -51,11 +55,12 @@ class RandomLatents:
         self.seed = seed
         self._history = History(space)
         self._distribution: Distribution | None = None
+        self._block: tuple[int, NDArray[Any]] | None = None
 
     def rebase(self, archive: Archive) -> None:
         """Take the archive's latents; the next `ask` fits the distribution afresh."""
         self._history.rebase(archive)
-        self._distribution = None
+        self._distribution = self._block = None
 
     def tell(self, proposal: Proposal, scores: Scores) -> None:
         """Only the ids are learnt from.
@@ -72,9 +77,14 @@ class RandomLatents:
             SolverError: nothing is asked for, or before `rebase`.
         """
         ids = self._history.new_ids(n)
-        source = self._source()
-        samples = [source.sample(1, stream(self.seed, "random latents", int(i))) for i in ids]
-        return self._history.proposal(ids, np.concatenate(samples))
+        return self._history.proposal(ids, np.stack([self._sample(int(id_)) for id_ in ids]))
+
+    def _sample(self, id_: int) -> NDArray[Any]:
+        number, row = divmod(id_, BLOCK)
+        if self._block is None or self._block[0] != number:
+            rng = stream(self.seed, "random latents", number)
+            self._block = number, self._source().sample(BLOCK, rng)
+        return np.asarray(self._block[1][row])
 
     def _source(self) -> Distribution:
         if self.fit_density is None:

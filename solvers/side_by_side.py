@@ -49,10 +49,10 @@ class SideBySide:
         unknown = np.setdiff1d(scores.ids, proposal.ids).tolist()
         if unknown:
             raise SolverError(f"Scores were told for ids that the proposal lacks: {unknown}.")
-        for place, solver in enumerate(self.solvers):
-            asked, told = (self._rows(each.ids, place) for each in (proposal, scores))
-            if len(asked):
-                solver.tell(self._part(proposal, asked), self._answers(scores, told))
+        told = self._rows(scores.ids)
+        for place, asked in self._rows(proposal.ids).items():
+            answers = self._answers(scores, told.get(place, []))
+            self.solvers[place].tell(self._part(proposal, asked), answers)
         self._next_id = max(self._next_id, int(proposal.ids.max()) + 1)
 
     def ask(self, n: int) -> Proposal:
@@ -66,22 +66,24 @@ class SideBySide:
             raise SolverError(f"{n} proposals were asked for: ask for at least one.")
         ids = np.arange(self._next_id, self._next_id + n, dtype=np.int64)
         parts = {}
-        for place, solver in enumerate(self.solvers):
-            rows = self._rows(ids, place)
-            if len(rows):
-                part = parts[place] = solver.ask(len(rows))
-                next_ids = ids[rows] // len(self.solvers)
-                if (part.ids != next_ids).any():
-                    raise SolverError(
-                        f"Solver {place} of {len(self.solvers)} proposes the ids "
-                        f"{part.ids.tolist()} instead of {next_ids.tolist()}: give fresh solvers, "
-                        "and tell each of them of every point."
-                    )
+        for place, rows in self._rows(ids).items():
+            part = parts[place] = self.solvers[place].ask(len(rows))
+            next_ids = ids[rows] // len(self.solvers)
+            if (part.ids != next_ids).any():
+                raise SolverError(
+                    f"Solver {place} of {len(self.solvers)} proposes the ids "
+                    f"{part.ids.tolist()} instead of {next_ids.tolist()}: give fresh solvers, "
+                    "and tell each of them of every point."
+                )
         self._next_id += n
         return self._together(list(parts.values()), list(parts), ids)
 
-    def _rows(self, ids: NDArray[np.int64], place: int) -> NDArray[np.int64]:
-        return np.flatnonzero(ids % len(self.solvers) == place)
+    def _rows(self, ids: NDArray[np.int64]) -> dict[int, list[int]]:
+        """Which rows belong to each solver, by its place."""
+        rows: dict[int, list[int]] = {}
+        for row, id_ in enumerate(ids.tolist()):
+            rows.setdefault(id_ % len(self.solvers), []).append(row)
+        return rows
 
     def _together(
         self, parts: Sequence[Proposal], places: Sequence[int], ids: NDArray[np.int64]
@@ -112,7 +114,7 @@ class SideBySide:
             status=tuple(status[row] for row in order),
         )
 
-    def _part(self, proposal: Proposal, rows: NDArray[np.int64]) -> Proposal:
+    def _part(self, proposal: Proposal, rows: list[int]) -> Proposal:
         return Proposal(
             ids=proposal.ids[rows] // len(self.solvers),
             z=proposal.z[rows],
@@ -125,7 +127,7 @@ class SideBySide:
             status=tuple(proposal.status[row] for row in rows),
         )
 
-    def _answers(self, scores: Scores, rows: NDArray[np.int64]) -> Scores:
+    def _answers(self, scores: Scores, rows: list[int]) -> Scores:
         return Scores(
             ids=scores.ids[rows] // len(self.solvers),
             values=scores.values[rows],

@@ -167,6 +167,16 @@ class DifferentiableProblem(Problem, Protocol):
 
 
 @runtime_checkable
+class KeepsGradients(Protocol):
+    """What a differentiable problem offers that has gradients left of what it scored."""
+
+    def value_and_gradient(
+        self, z: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(n, *space.shape) -> (n,) scores and their gradients, to the bit as when not kept."""
+
+
+@runtime_checkable
 class Solver(Protocol):
     """The outer search.
 

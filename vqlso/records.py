@@ -33,7 +33,7 @@ def _mismatch(ids: NDArray[np.int64], fields: Mapping[str, Sized]) -> str:
     wrong = {name: len(values) for name, values in fields.items() if len(values) != len(ids)}
     if wrong:
         return f"{len(ids)} ids, but fields of other lengths: {wrong}"
-    if len(np.unique(ids)) != len(ids):
+    if len(set(ids.tolist())) != len(ids):
         return f"ids repeat: {ids.tolist()}"
     return ""
 

@@ -98,13 +98,21 @@ class TargetImage:
         Raises:
             ConfigError: no gradients flow through the generator.
         """
+        return self.decoded_and_scored(z, np.arange(len(z)))[1]
+
+    def decoded_and_scored(self, z: Tensor, ids: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """(n, 3, H, W) images of (n, *space.shape) latents, and `value` as if of these (n,) ids.
+
+        Raises:
+            ConfigError: no gradients flow through the generator.
+        """
         if not isinstance(self.generator, DifferentiableGenerator):
             raise ConfigError(
                 f"No gradients flow through a {type(self.generator).__name__}: use a solver that "
                 "needs none, such as CMA-ES, Nevergrad's or, for codes, coordinate search."
             )
         images = self.generator.decode_tensor(z, self.space.name)
-        return -self.criterion(images, z, self._compared(np.arange(len(z)), images))
+        return images, -self.criterion(images, z, self._compared(ids, images))
 
     def evaluate(self, proposal: Proposal, context: Context) -> Scores:  # noqa: ARG002
         """Scores of the proposal and of its controls.
@@ -188,9 +196,14 @@ class TargetImage:
             raise  # images of the wrong size fail every time: a mistake of the set-up, not data
         except Exception as error:
             return np.full(len(z), np.nan), [reason_of(error)] * len(z)
-        fine = np.isfinite(values)
-        reasons = [
-            "" if good else f"the criterion is {-value}"
-            for good, value in zip(fine, values, strict=True)
-        ]
-        return np.where(fine, values, np.nan), reasons
+        return told(values)
+
+
+def told(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[str]]:
+    """(n,) scores with NaN where they are not finite, and why; "" where they are."""
+    fine = np.isfinite(values)
+    reasons = [
+        "" if good else f"the criterion is {-value}"
+        for good, value in zip(fine, values, strict=True)
+    ]
+    return np.where(fine, values, np.nan), reasons

@@ -5,9 +5,11 @@
 
 A person begins a session, picks, goes back and picks again. At random moments of what the person
 asks for the server is ended by SIGKILL and begun anew at the same address. What was answered must
-then be shown; what was not may have happened or not, but nothing between, and is asked for again.
+then be shown; what was not may have happened or not, but nothing between, with the picks that were
+not sent off, and is asked for again.
 At its end the session must show what it shows of a person whose server lived, with the same
-journal, but for times, and the same files.
+journal, but for times, and the same files. With --tabs it also happens to tabs in Chromium, which
+must go on by themselves.
 
 The generator is untrained and has 16 pixels: half of a step is writing.
 """
@@ -33,6 +35,7 @@ from benchmarks.extra_tables import printed, titled
 from benchmarks.faults.kills import difference
 from benchmarks.faults.web_person import Person, UnansweredError
 from benchmarks.faults.web_servers import POPULATION, Server
+from benchmarks.faults.web_tabs import lost_in_tab
 from benchmarks.recording import RESULTS, Recording
 from pipeline.journal import Event, without_time
 from pipeline.run_folder import RunFolder
@@ -40,6 +43,7 @@ from vqlso.randomness import stream
 
 SHARE = 0.6  # of the asked that are struck
 BEYOND = 1.2  # times as long as an answer takes: some kills come after it
+STARTS = ("random", "photo", "session")
 # (rows that are picked, chosen size), or the step that is returned to.
 Move = tuple[tuple[int, ...], float | None] | int
 COURSE: tuple[Move, ...] = (
@@ -132,7 +136,7 @@ class Story:
             self._name = next(iter(set(self._person.listed()) - known), "")
             return bool(self._name)
 
-        self._until_done(f"begin: {self._reference.wanted['start']}", ask, done, 0)
+        self._until_done(f"begin: {self._reference.wanted['start']}", ask, done, 0, None)
 
     def _go(self, place: int, each: Move) -> None:
         steps = len(self._events())
@@ -144,11 +148,20 @@ class Story:
             moved(self._person, self._name, each)
 
         # A person sees the images first: with them a session that was closed is opened again.
-        shown(self._person, self._name)
-        self._until_done("back" if isinstance(each, int) else "next", ask, done, place)
+        before = shown(self._person, self._name)
+        if not isinstance(each, int):
+            self._person.pick(self._name, clicks(each))
+            before |= {"picked": clicks(each)}
+        name = "back" if isinstance(each, int) else "next"
+        self._until_done(name, ask, done, place, before)
 
     def _until_done(
-        self, name: str, ask: Callable[[], None], done: Callable[[], bool], place: int
+        self,
+        name: str,
+        ask: Callable[[], None],
+        done: Callable[[], bool],
+        place: int,
+        before: State | None,
     ) -> None:
         """Ask, perhaps be struck, and ask again until it is done."""
         while True:
@@ -159,8 +172,8 @@ class Story:
             if answered:
                 self._tally.lost.append(f"{self._name}: {name} {place} was answered and is gone")
                 break
-            if place:
-                self._expect(f"before {name} {place}", self._reference.states[place - 1])
+            if before is not None:
+                self._expect(f"before {name} {place}", before)
         self._expect(f"{name} {place}", self._reference.states[place])
 
     def _asked(self, name: str, ask: Callable[[], None], seconds: float) -> bool:
@@ -202,8 +215,12 @@ def moved(person: Person, name: str, move: Move) -> None:
     if isinstance(move, int):
         person.back(name, move)
     else:
-        rows, mutation = move
-        person.next(name, [rows.count(row) for row in range(POPULATION)], mutation)
+        person.next(name, clicks(move), move[1])
+
+
+def clicks(move: tuple[tuple[int, ...], float | None]) -> list[int]:
+    """How often each image is picked."""
+    return [move[0].count(row) for row in range(POPULATION)]
 
 
 def shown(person: Person, name: str) -> State:
@@ -227,6 +244,8 @@ def lived(server: Server, wanted: State, upload: bytes | None) -> Reference:
     name = begun(person, reference)
     reference.states.append(shown(person, name))
     for move in COURSE:
+        if not isinstance(move, int):
+            person.pick(name, clicks(move))
         moved(person, name, move)
         reference.states.append(shown(person, name))
     reference.story = story(server, name)
@@ -251,33 +270,40 @@ def seconds(server: Server, reference: Reference) -> list[float]:
     return taken
 
 
-def references(server: Server) -> dict[str, Reference]:
-    """One by each way to start; the saved session is one that has gone two steps."""
-    wanted = {"generator": server.generator, "population": POPULATION, "picks": 4, "seed": 0}
-    person = Person(server.address)
-    found = {
-        "random": lived(server, {**wanted, "start": "random"}, None),
-        "photo": lived(server, {**wanted, "start": "photo"}, _photo()),
-    }
-    name = person.begin({**wanted, "start": "random"})
-    for move in COURSE[:2]:
-        moved(person, name, move)
-    found["session"] = lived(server, {"start": "session"}, person.archive(name))
+def references(server: Server, starts: Sequence[str]) -> dict[str, Reference]:
+    """One by each way to start."""
+    fresh = {"generator": server.generator, "population": POPULATION, "picks": 4, "seed": 0}
+    saved = {**fresh, "start": "random"}
+    found = {}
+    for start in starts:
+        if start == "session":
+            upload = _saved(Person(server.address), saved)
+            found[start] = lived(server, {"start": start}, upload)
+        else:
+            photo = _photo() if start == "photo" else None
+            found[start] = lived(server, {**fresh, "start": start}, photo)
     return found
 
 
-def tallied(kills: int, seed: int, place: Path) -> Tally:
-    """Kill servers until there were so many kills."""
+def tallied(kills: int, tabs: int, starts: Sequence[str], seed: int, place: Path) -> Tally:
+    """Kill servers until there were so many kills, and so many more of tabs in Chromium."""
     server, tally, number = Server(place), Tally(), 0
     server.start()
     try:
-        known = references(server)
+        known = references(server, starts)
         while tally.kills.total() < kills:
             start = tuple(known)[number % len(known)]
             Story(server, known[start], stream(seed, "kills of the page", number), tally).told()
             number += 1
             struck, lost = tally.kills.total(), len(tally.lost)
             print(f"{number} sessions: {struck} kills, {lost} lost", file=sys.stderr, flush=True)
+        longest = max(known[starts[0]].seconds[1:])
+        for tab in range(tabs):
+            rng = stream(seed, "kills of tabs", tab)
+            gone = lost_in_tab(server, rng.uniform(0, longest))
+            tally.kills["next, in Chromium"] += 1
+            tally.sessions += 1
+            tally.lost += [f"tab {tab}: {gone}"] if gone else []
     finally:
         server.kill()
     return tally
@@ -299,6 +325,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=120, help="in all")
+    parser.add_argument("--starts", nargs="+", choices=STARTS, default=STARTS, help="some of them")
+    parser.add_argument("--tabs", type=int, default=0, help="kills more, of tabs in Chromium")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for web_kills.json")
     options = parser.parse_args(arguments)
@@ -309,7 +337,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Recording("web_kills", command, {"seed": options.seed}, packages, options.results) as kept,
         tempfile.TemporaryDirectory() as place,
     ):
-        tally = tallied(options.kills, options.seed, Path(place))
+        tally = tallied(options.kills, options.tabs, options.starts, options.seed, Path(place))
         kept.extra = {
             "sessions": tally.sessions,
             "kills": tally.kills.total(),
@@ -320,6 +348,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for line in tally.lost:
         print(line, file=sys.stderr)
     sys.exit(bool(tally.lost))
+
+
+def _saved(person: Person, wanted: State) -> bytes:
+    """A session that has gone two steps, as a file."""
+    name = person.begin(wanted)
+    for move in COURSE[:2]:
+        moved(person, name, move)
+    return person.archive(name)
 
 
 def _photo() -> bytes:

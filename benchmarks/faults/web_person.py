@@ -36,8 +36,13 @@ class Person:
         """
         return str(self._computed("begin", [wanted])["session"])
 
+    def pick(self, name: str, counts: Sequence[int]) -> None:
+        """Pick from the images on show, without sending them off; raises as `begin`."""
+        picks = {"shown": self.state(name)["revision"], "counts": list(counts)}
+        self._asked("POST", f"/sessions/{name}/picks", json.dumps(picks).encode())
+
     def next(self, name: str, counts: Sequence[int], mutation: float | None) -> None:
-        """Pick from the images on show, and see the next ones; raises as `begin`."""
+        """Send the picks off, and see the next images; raises as `begin`."""
         shown = self.state(name)["revision"]
         self._computed("next", [name, shown, list(counts), mutation])
 

@@ -30,6 +30,7 @@ from vqlso.generators.stylegan2.settings import StyleGAN2Settings
 
 HOST = "127.0.0.1"
 POPULATION = 8
+READY = "Choose images at"
 HANGS = 120.0  # seconds: a server that is not there by then does not come
 
 
@@ -65,14 +66,15 @@ class Server:
         Raises:
             RuntimeError: the server ended by itself, or does not answer.
         """
+        self._log.write_text("", encoding="utf-8")
         process = os.fork()
         if not process:
             self._serve()
         self._process = process
         give_up = monotonic() + HANGS
-        while not self._answers():
+        while READY not in (told := self._log.read_text(encoding="utf-8")):
             if monotonic() > give_up or os.waitpid(process, os.WNOHANG)[0]:
-                raise RuntimeError(f"The page is not served:\n{self._log.read_text()[-2000:]}")
+                raise RuntimeError(f"The page is not served:\n{told[-2000:]}")
             sleep(0.02)
 
     def kill(self) -> None:
@@ -91,13 +93,6 @@ class Server:
             yield
         finally:
             timer.join()
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection((HOST, self._port), timeout=1):
-                return True
-        except OSError:
-            return False
 
     def _serve(self) -> None:
         """Within the fork, which never returns."""

@@ -20,6 +20,7 @@ from solvers.zeroth_order import ZerothOrder
 from vqlso.contracts import Solver
 from vqlso.errors import ConfigError
 from vqlso.spaces import CodeGrid, RealVectors
+from vqlso.target_climbed import ClimbedTarget
 from vqlso.target_problem import TargetImage
 
 
@@ -30,10 +31,12 @@ class TargetSolverPart(Part[Callable[[ExperimentConfig, TargetImage], Solver]]):
     Attributes:
         latents: what it can search over.
         climbs: whether it differentiates the problem, and so tells its targets apart by itself.
+        blind: whether it looks at no score, so that one of it will do for all targets.
     """
 
     latents: tuple[Latents, ...] = EITHER
     climbs: bool = False
+    blind: bool = False
 
 
 def evaluations(config: ExperimentConfig) -> int:
@@ -115,7 +118,9 @@ TARGET_SOLVERS: dict[str, TargetSolverPart] = {
     "coordinate": TargetSolverPart(
         "one cell's code at a time, kept where it is better", _coordinate, latents=("codes",)
     ),
-    "random_latents": TargetSolverPart("fresh samples of the latent space", _random_latents),
+    "random_latents": TargetSolverPart(
+        "fresh samples of the latent space", _random_latents, blind=True
+    ),
     **{
         kind: _searching(kind)
         for kind in ("surrogate_based", "local_search", "cma_es", "turbo", "genetic")
@@ -143,10 +148,21 @@ def build_target_solver(config: ExperimentConfig, problem: TargetImage) -> Solve
             f"solver={kind} searches {chosen.latents[0]}, but the latents of "
             f"generator={config.generator.kind} are {latents}: use one of {_fitting(latents)}."
         )
-    if chosen.climbs or problem.targets == 1:
+    if chosen.climbs or chosen.blind or problem.targets == 1:
         return chosen.build(config, problem)
     alone = [replace(problem, wanted=each[None]) for each in problem.wanted]
     return SideBySide([chosen.build(config, each) for each in alone])
+
+
+def searched_problem(config: ExperimentConfig, problem: TargetImage) -> TargetImage:
+    """The problem as the configured solver is best given it: one that climbs gets its gradients.
+
+    Of several points of a chain at a time, all but the last have been climbed before they are
+    scored.
+    """
+    if not TARGET_SOLVERS[config.solver.kind].climbs or config.batch > 1:
+        return problem
+    return ClimbedTarget(problem.generator, problem.criterion, problem.wanted, problem.space_name)
 
 
 def require_no_target_solver(kind: str) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 
 from pipeline.loop import Budget, Loop
-from pipeline.parts.target_solvers import build_target_solver, evaluations
+from pipeline.parts.target_solvers import build_target_solver, evaluations, searched_problem
 from pipeline.report import pictures
 from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig
@@ -70,7 +70,7 @@ def invert(config: ExperimentConfig, folder: RunFolder, progress: Progress) -> d
     """
     inverted = inversion_problem(config)
     archive, seconds = _starting_archive(config, folder, inverted)
-    problem = inverted.problem
+    problem = searched_problem(config, inverted.problem)
     solver = build_target_solver(config, problem)
     TargetLoop(
         problem=problem,

@@ -127,3 +127,20 @@ def test_only_a_vqvae_can_be_fine_tuned() -> None:
 def test_settings_that_mean_nothing_are_refused(settings: dict, key: str) -> None:
     with pytest.raises(ConfigError, match=key):
         WeightedRetraining(**settings)
+
+
+def test_a_long_run_meets_few_lengths_of_batches(
+    generator: VQVAE, archive: Archive, drawn: list[Batches], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an archive that grows by one from round to round; before, its share is drawn exactly."""
+    monkeypatch.setattr(retraining, "LONG_RUN", 42)
+    how = WeightedRetraining(epochs=1.0, batch_size=64)
+    image, code = np.zeros((1, 3, 16, 16), np.uint8), np.zeros((1, 2, 2), int)
+    for round_ in range(2, 102):
+        how.retrain(generator, archive, seed=0, round_=round_)
+        archive.add(image, np.zeros(1), code, generator.version)
+    draws = np.array([sum(map(len, batches)) for batches in drawn])
+    archived = 52 + np.arange(100)
+    np.testing.assert_array_equal(draws[:40], archived[:40])
+    assert np.abs(draws[40:] - archived[40:]).max() <= retraining.GRAIN / 2
+    assert {len(batches[-1]) for batches in drawn[40:]} <= {16, 32, 48, 64}

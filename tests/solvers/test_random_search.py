@@ -49,6 +49,29 @@ def test_random_latents_do_not_depend_on_scores():
     np.testing.assert_array_equal(told.ask(2).z, untold.ask(2).z)
 
 
+def test_random_latents_are_the_same_however_many_are_asked_for_at_a_time():
+    together, one_by_one = RandomLatents(VECTORS), RandomLatents(VECTORS)
+    for solver in (together, one_by_one):
+        start(solver, VECTORS, total, TRAINING)
+    expected = np.concatenate([one_by_one.ask(1).z for _ in range(70)])
+    np.testing.assert_array_equal(together.ask(70).z, expected)
+    assert len(np.unique(expected, axis=0)) == 70
+
+
+def test_random_latents_are_made_in_one_pass_of_a_mapping_network():
+    calls = []
+
+    def draw(n, rng):
+        calls.append(n)
+        return rng.standard_normal((n, 2, 3))
+
+    solver = RandomLatents(RealVectors("w", (2, 3), draw))
+    start(solver, VECTORS, total, TRAINING)
+    for _ in range(32):
+        solver.ask(2)
+    assert calls == [32, 32]
+
+
 def test_a_distribution_is_fitted_to_the_training_set_anew_after_each_rebase():
     solver = RandomLatents(VECTORS, fit_density=Shifted)
     z = VECTORS.sample(TRAINING, np.random.default_rng(0))

@@ -16,10 +16,13 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
+from pipeline.evolution.page.rendering import problem_page, reads_pages
+
 COOKIE = "vqlso-evolve"
 KILOBYTE = 1024
 CALL_LIMIT = 64 * KILOBYTE  # bytes: counts of some dozens of images, and a few settings
 CALLS = ("begin", "next", "back")
+NOTHING = "There is nothing at this address."
 
 _OPEN = "/gradio_api/startup-events"  # Gradio asks itself for it once
 _ROUTES = re.compile(
@@ -76,10 +79,11 @@ class Guard:
         if self.token is not None and not self._knows_token(headers):
             return self._admission(scope)
         if not _ROUTES.fullmatch(path):
-            return PlainTextResponse("There is nothing at this address.", 404)
+            return _nothing(headers)
         if not _from_own_page(headers, post):
             return PlainTextResponse("Another page asked for this.", 403)
-        if post and path.startswith("/gradio_api/") and _length(headers) > CALL_LIMIT:
+        # Uploads are measured as they come in.
+        if post and not path.startswith("/uploads/") and _length(headers) > CALL_LIMIT:
             return PlainTextResponse("This request is too large.", 413)
         return None
 
@@ -101,6 +105,12 @@ class Guard:
         admitted = RedirectResponse("/" + scope["path"].lstrip("/"), 303)
         admitted.set_cookie(COOKIE, self.token or "", httponly=True, samesite="lax")
         return admitted
+
+
+def _nothing(headers: Headers) -> Response:
+    if reads_pages(headers):
+        return problem_page(NOTHING, 404)
+    return PlainTextResponse(NOTHING, 404)
 
 
 def _host(headers: Headers) -> str | None:

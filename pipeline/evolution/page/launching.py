@@ -78,6 +78,7 @@ def serve(
     token = None if host in LOOPBACK else secrets.token_urlsafe(24)
     server = build_server(runs, defaults, hosts=LOOPBACK if token is None else None, token=token)
     port = free_port(host, port)
+    _go_round_proxies(host)
     server.launch(
         server_name=host,
         server_port=port,
@@ -90,9 +91,18 @@ def serve(
         enable_monitoring=False,
         run_history=False,
         footer_links=[],
+        # Else it asks its own page once, and fails where a busy machine takes over three seconds.
+        _frontend=False,
     )
     address = page_address(host, port)
     return server, address if token is None else f"{address}/?token={token}"
+
+
+def _go_round_proxies(host: str) -> None:
+    """Gradio asks its own server once, which no proxy of this environment could reach."""
+    for name in ("NO_PROXY", "no_proxy"):
+        known = [each for each in os.environ.get(name, "").split(",") if each]
+        os.environ[name] = ",".join(dict.fromkeys([*known, *sorted(LOOPBACK), host]))
 
 
 def page_address(host: str, port: int) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from pipeline.evolution.page.calls import PICKS, POPULATIONS, offered
+from pipeline.evolution.page.rendering import problem_page, reads_pages, rendered
 from pipeline.evolution.page.runs import RunsFolder
 from pipeline.evolution.page.sessions import OpenSessions
 from pipeline.evolution.page.state import TILE_EDGE, picture, revision
@@ -39,10 +39,6 @@ _MEDIA = {
     "safetensors": "application/octet-stream",
     "zip": "application/zip",
 }
-_PAGE_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
-)
 # A report is a file that somebody may have sent: it runs nothing and fetches nothing.
 _REPORT_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
@@ -71,55 +67,32 @@ class Routes:
         self._sessions = sessions
         self._uploads = uploads
         self._defaults = defaults
-        self._templates = Environment(
-            loader=PackageLoader("pipeline.evolution.page", "."),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
 
     def table(self) -> list[tuple[str, Endpoint, str]]:
         """Path, endpoint and method of each address."""
-        get = {
+        pages = {
             "/": self._start,
             "/sessions/{session}": self._session,
+            "/runs": self._list,
+            "/runs/{run:path}": self._run,
+        }
+        sent = {
             "/sessions/{session}/state": self._state,
             "/sessions/{session}/session.zip": self._archive,
             "/sessions/{session}/favourite.{suffix}": self._favourite,
             "/sessions/{session}/{shown}/{row:int}.{suffix}": self._shown,
-            "/runs": self._list,
-            "/runs/{run:path}": self._run,
             "/reports/{run:path}": self._report,
             "/assets/{name}": self._asset,
         }
-        shown = [(path, self._in_thread(answer), "GET") for path, answer in get.items()]
-        return [*shown, ("/uploads/{kind}", self._upload, "POST")]
-
-    def _in_thread(self, answer: Answering) -> Endpoint:
-        """Files and replays take time that other people's requests must not wait for."""
-
-        async def endpoint(request: Request) -> Response:
-            try:
-                return await run_in_threadpool(answer, request)
-            except VqlsoError as error:
-                return self._problem(request, error)
-
-        return endpoint
-
-    def _problem(self, request: Request, error: VqlsoError) -> Response:
-        status = 404 if isinstance(error, RunFolderError) else 400
-        if "text/html" in request.headers.get("accept", ""):
-            return self._page("problem.html.j2", status, problem=str(error))
-        return JSONResponse({"problem": str(error)}, status)
-
-    def _page(self, template: str, status: int = 200, **shown: Any) -> Response:
-        text = self._templates.get_template(template).render(**shown)
-        headers = {"Content-Security-Policy": _PAGE_POLICY, "Cache-Control": "no-store"}
-        return HTMLResponse(text, status, headers)
+        return [
+            *((path, _in_thread(answer, page=False), "GET") for path, answer in sent.items()),
+            *((path, _in_thread(answer, page=True), "GET") for path, answer in pages.items()),
+            ("/sessions/{session}/picks", self._picks, "POST"),
+            ("/uploads/{kind}", self._upload, "POST"),
+        ]
 
     def _start(self, _: Request) -> Response:
-        return self._page(
+        return rendered(
             "start.html.j2",
             here="start",
             defaults=self._defaults,
@@ -133,7 +106,7 @@ class Routes:
     def _session(self, request: Request) -> Response:
         name = request.path_params["session"]
         self._runs.path(name)
-        return self._page("session.html.j2", here="session", session=name)
+        return rendered("session.html.j2", here="session", session=name)
 
     def _state(self, request: Request) -> Response:
         state = self._sessions.state(request.path_params["session"])
@@ -164,12 +137,12 @@ class Routes:
         return _download(content, file)
 
     def _list(self, _: Request) -> Response:
-        return self._page("runs.html.j2", here="runs", runs=self._runs.all())
+        return rendered("runs.html.j2", here="runs", runs=self._runs.all())
 
     def _run(self, request: Request) -> Response:
         run = self._runs.described(request.path_params["run"])
         best = [picture(image, TILE_EDGE) for image in self._runs.best_images(run.name)]
-        return self._page("run.html.j2", here="runs", run=run, best=best)
+        return rendered("run.html.j2", here="runs", run=run, best=best)
 
     def _report(self, request: Request) -> Response:
         content = self._runs.file(request.path_params["run"], "report.html").read_bytes()
@@ -185,6 +158,14 @@ class Routes:
             content = files("pipeline.report").joinpath("page.css").read_text("utf-8") + content
         return Response(content, media_type=_ASSETS[name], headers={"Cache-Control": "no-cache"})
 
+    async def _picks(self, request: Request) -> Response:
+        name, content = request.path_params["session"], await request.body()
+        try:
+            await run_in_threadpool(self._sessions.keep_picks, name, content)
+        except VqlsoError as error:
+            return JSONResponse({"problem": str(error)}, 400)
+        return JSONResponse({})
+
     async def _upload(self, request: Request) -> Response:
         kind = request.path_params["kind"]
         try:
@@ -199,6 +180,26 @@ class Routes:
         if kind == "photo":
             answer["preview"] = embedded(content)
         return JSONResponse(answer)
+
+
+def _in_thread(answer: Answering, *, page: bool) -> Endpoint:
+    """Files and replays take time that other people's requests must not wait for.
+
+    Args:
+        answer: to a request.
+        page: whether the address is a page, which says in words what went wrong.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await run_in_threadpool(answer, request)
+        except VqlsoError as error:
+            status = 404 if isinstance(error, RunFolderError) else 400
+            if page or reads_pages(request.headers):
+                return problem_page(str(error), status)
+            return JSONResponse({"problem": str(error)}, status)
+
+    return endpoint
 
 
 def _suffix(request: Request) -> str:

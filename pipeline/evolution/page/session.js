@@ -19,18 +19,41 @@ function rowAddress(row) {
   return `${base}/${state.revision}/${row}`;
 }
 
-// Picks that were not sent survive a reload: they are kept with the images that they belong to.
+// Picks that were not sent survive a reload in the tab, and the end of the browser at the server.
 const memory = {
   key: () => `picks ${name} ${state.revision}`,
   read() {
-    const held = JSON.parse(sessionStorage.getItem(this.key()) || "null");
-    return held?.length === state.images.length ? held : new Array(state.images.length).fill(0);
+    const none = new Array(state.images.length).fill(0);
+    const held = JSON.parse(sessionStorage.getItem(this.key()) || "null") ?? state.picked;
+    return held?.length === none.length ? held : none;
   },
   write(counts) { sessionStorage.setItem(this.key(), JSON.stringify(counts)); },
 };
 
+// One request at a time, so that the last to arrive is the newest.
+const draft = {
+  sending: false,
+  newer: false,
+  async send() {
+    this.newer = true;
+    if (this.sending) return;
+    this.sending = true;
+    while (this.newer) {
+      this.newer = false;
+      await fetch(`${base}/picks`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ shown: state.revision, counts: tiles.counts }),
+        keepalive: true, // beyond a reload
+      }).catch(() => {}); // a server that is gone is told when it is back
+    }
+    this.sending = false;
+  },
+};
+
 function picked() {
   memory.write(tiles.counts);
+  draft.send();
   drawBar();
 }
 
@@ -156,6 +179,7 @@ async function settle(problem) {
   tiles.lock(false);
   drawState();
   drawBar();
+  if (tiles.total) draft.send();
 }
 
 function next() {

@@ -12,6 +12,7 @@ from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from pipeline.evolution.page.drafts import draft_of, kept_draft
 from pipeline.evolution.page.runs import RunsFolder
 from pipeline.evolution.page.state import described, revision
 from pipeline.run_folder import RunFolder
@@ -70,7 +71,7 @@ class OpenSessions:
         return self._made(lambda folder: self.kind.from_zip(archive, folder))
 
     def state(self, name: str) -> dict[str, Any]:
-        """What the page shows, and whether something is being computed; waits for nobody.
+        """What the page shows, with the picks that were not sent; waits for nobody.
 
         Raises:
             RunFolderError: there is no such session, or its folder is damaged.
@@ -79,7 +80,22 @@ class OpenSessions:
         if held.state is None:
             with held.working:
                 self._opened(name, held)
-        return {**(held.state or {}), "name": name, "busy": held.working.locked()}
+        state, folder = held.state or {}, RunFolder(self.runs.path(name))
+        picked = draft_of(folder, state["revision"], len(state["images"])) if state else None
+        return {**state, "name": name, "picked": picked, "busy": held.working.locked()}
+
+    def keep_picks(self, name: str, content: bytes) -> None:
+        """Keep picks that were not sent yet, for whoever opens this session next.
+
+        Args:
+            name: of the session.
+            content: JSON of "shown", the revision that was picked from, and "counts".
+
+        Raises:
+            RunFolderError: there is no such session, or its folder cannot be written.
+            DataError: these are no picks.
+        """
+        kept_draft(RunFolder(self.runs.path(name)), content)
 
     def advance(self, name: str, shown: str, counts: Sequence[int], mutation: float | None) -> None:
         """Take the picks and make the next generation.

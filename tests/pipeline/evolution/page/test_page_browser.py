@@ -135,6 +135,28 @@ def test_pick_five_next_back_and_reload(session: Page, defaults: EvolutionSettin
     expect(image(session, 3)).to_have_accessible_name("Image 3, picked 2 times")
 
 
+def test_a_browser_that_dies_loses_no_pick(session: Page, opened: Callable[..., Page]) -> None:
+    for number in (2, 2, 7):
+        with session.expect_response("**/picks"):
+            image(session, number).click()
+    # Another browser knows nothing but the address.
+    other = opened(session.url)
+    expect(status(other)).to_have_text("Step 1 · 3 of 5 picked")
+    expect(image(other, 2)).to_have_accessible_name("Image 2, picked 2 times")
+
+
+def test_codes_are_picked_from(opened: Callable[..., Page]) -> None:
+    page = opened()
+    page.get_by_role("radio", name="VQ-VAE").check()
+    begun(page)
+    first = sources(page)
+    image(page, 3).click()
+    page.get_by_role("button", name="Next").click()
+    expect(status(page)).to_contain_text("Step 2")
+    assert sources(page)[0] == first[2]
+    assert len(set(sources(page))) > len(first) // 2
+
+
 def test_a_server_that_dies_loses_nothing(session: Page, served: Served) -> None:
     image(session, 2).click()
     session.get_by_role("button", name="Next").click()
@@ -273,6 +295,7 @@ def test_a_phone_in_the_dark(opened: Callable[..., Page]) -> None:
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 27)"
     for path in ("/", "/runs"):
         page.goto(path)
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
 
 

@@ -49,6 +49,13 @@ def test_gradios_other_addresses_do_not_exist(path: str, method: str) -> None:
     assert client().request(method, path).status_code == 404
 
 
+def test_a_mistyped_address_leads_back() -> None:
+    told = client().get("/session/x", headers={"accept": "text/html,*/*"})
+    assert told.status_code == 404
+    assert '<a href="/">' in told.text
+    assert "default-src 'self'" in told.headers["content-security-policy"]
+
+
 @pytest.mark.parametrize("host", ["localhost:80", "127.0.0.1", "[::1]:7860"])
 def test_this_machine_has_several_names(host: str) -> None:
     assert client(host="localhost").get("/", headers={"host": host}).status_code == 200

@@ -89,7 +89,10 @@ def test_no_session_of_this_name(page: TestClient) -> None:
     for path in ("/sessions/none", "/sessions/none/state", "/sessions/none/session.zip"):
         assert page.get(path).status_code == 404
     assert page.get("/sessions/unfinished/state").json()["problem"]
-    assert "There is no run" in page.get("/sessions/none", headers=HTML).text
+    for headers in (HTML, None):  # whoever asks for a page gets one
+        told = page.get("/sessions/none", headers=headers).text
+        assert "There is no run" in told
+        assert '<a href="/">' in told
 
 
 def test_the_first_page_offers_what_is_there(

@@ -11,6 +11,7 @@ import pytest
 from pipeline.evolution.generators import NAMED
 from pipeline.evolution.page import sessions as sessions_module
 from pipeline.evolution.page.calls import Calls, offered
+from pipeline.evolution.page.drafts import draft_of
 from pipeline.evolution.page.runs import RunsFolder
 from pipeline.evolution.page.sessions import OpenSessions
 from pipeline.evolution.page.uploads import Uploads
@@ -146,6 +147,56 @@ def test_a_downloaded_session_is_gone_on_with(
     answer = calls.begin({"start": "session", "upload": uploads.keep(archive)})
     assert answer["session"] != name
     assert sessions.state(answer["session"])["images"] == state["images"]
+
+
+def test_picks_that_were_not_sent_outlive_browser_and_server(
+    sessions: OpenSessions, defaults: EvolutionSettings
+) -> None:
+    name = sessions.begin(defaults)
+    state = sessions.state(name)
+    assert state["picked"] is None
+    clicked = picks(state, 2, 2, 5)
+    draft = {"shown": state["revision"], "counts": clicked}
+    sessions.keep_picks(name, json.dumps(draft).encode())
+    elsewhere = OpenSessions(sessions.runs, EvolutionSession)
+    assert elsewhere.state(name) == {**state, "picked": clicked}
+    assert advance(elsewhere, name, 2)["picked"] is None
+    elsewhere.go_back(name, 0)
+    assert elsewhere.state(name)["picked"] == clicked
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{", b"[" * 50_000, b"null", b"\xff", b"{}"),
+        *(b'{"shown": "x", "counts": [true]}', b'{"shown": "x", "counts": [-1]}'),
+        *(b'{"shown": "x", "counts": [1.5]}', b'{"shown": 3, "counts": [1]}'),
+        b'{"shown": "x", "counts": [' + b"1" * 5000 + b"]}",
+        b'{"shown": "x", "counts": [' + b"1, " * 500 + b"1]}",
+    ],
+    ids=range(12),
+)
+def test_what_is_no_draft_is_not_kept(
+    content: bytes, sessions: OpenSessions, defaults: EvolutionSettings
+) -> None:
+    run = RunFolder(sessions.runs.root / "a")
+    run.write("config.yaml", b"name: a")
+    with pytest.raises(DataError, match="no picks"):
+        sessions.keep_picks("a", content)
+    assert not (run.path / "picks.json").exists()
+    with pytest.raises(RunFolderError, match="no run"):
+        sessions.keep_picks("../a", content)
+
+
+def test_a_draft_that_was_changed_is_passed_over(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for content in (b"[]", b"{", b'{"shown": "x", "counts": [1]}', b'{"shown": "x"}'):
+        folder.write("picks.json", content)
+        assert draft_of(folder, "x", 2) is None
+    assert draft_of(folder, "x", 1) is None
+    folder.write("picks.json", b'{"shown": "x", "counts": [1, 0]}')
+    assert draft_of(folder, "x", 2) == [1, 0]
+    assert draft_of(folder, "y", 2) is None
 
 
 @pytest.mark.parametrize(
