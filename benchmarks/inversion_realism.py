@@ -5,7 +5,7 @@
 Four faces that the packaged generator was not trained on, inverted by LBFGS with 150 images each,
 without realism and with the paper's weight of it: in w, as `vqlso run invert` searches, and in z,
 as a photo is searched for that is to be edited. Prints the pixels' term and the discriminator's
-score, and writes docs/pictures/inversion-realism.png: the targets, and in w without and with.
+score, and writes docs/pictures/inversion-realism.png: the targets, w without and with, z so too.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ def main() -> None:
     for space in (SPACE, "z"):
         for weight in (0.0, 1.0):
             images = _inverted(faces, space, weight)
-            if space == SPACE:
-                rows.append(to_bytes(images))
+            rows.append(to_bytes(images))
             near, real = _judged(images, faces)
             print(f"{space}, realism {weight:g}: pixels {near:.3f}, discriminator {real:.3f}")
     PICTURE.write_bytes(pictures.png(pictures.grid(np.concatenate(rows), columns=TARGETS)))

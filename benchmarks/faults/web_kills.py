@@ -8,8 +8,7 @@ asks for the server is ended by SIGKILL and begun anew at the same address. What
 then be shown; what was not may have happened or not, but nothing between, with the picks that were
 not sent off, and is asked for again.
 At its end the session must show what it shows of a person whose server lived, with the same
-journal, but for times, and the same files. With --tabs it also happens to tabs in Chromium, which
-must go on by themselves.
+journal, but for times, and the same files.
 
 The generator is untrained and has 16 pixels: half of a step is writing.
 """
@@ -35,7 +34,6 @@ from benchmarks.extra_tables import printed, titled
 from benchmarks.faults.kills import difference
 from benchmarks.faults.web_person import Person, UnansweredError
 from benchmarks.faults.web_servers import POPULATION, Server
-from benchmarks.faults.web_tabs import lost_in_tab
 from benchmarks.recording import RESULTS, Recording
 from pipeline.journal import Event, without_time
 from pipeline.run_folder import RunFolder
@@ -285,8 +283,8 @@ def references(server: Server, starts: Sequence[str]) -> dict[str, Reference]:
     return found
 
 
-def tallied(kills: int, tabs: int, starts: Sequence[str], seed: int, place: Path) -> Tally:
-    """Kill servers until there were so many kills, and so many more of tabs in Chromium."""
+def tallied(kills: int, starts: Sequence[str], seed: int, place: Path) -> Tally:
+    """Kill servers until there were so many kills."""
     server, tally, number = Server(place), Tally(), 0
     server.start()
     try:
@@ -297,13 +295,6 @@ def tallied(kills: int, tabs: int, starts: Sequence[str], seed: int, place: Path
             number += 1
             struck, lost = tally.kills.total(), len(tally.lost)
             print(f"{number} sessions: {struck} kills, {lost} lost", file=sys.stderr, flush=True)
-        longest = max(known[starts[0]].seconds[1:])
-        for tab in range(tabs):
-            rng = stream(seed, "kills of tabs", tab)
-            gone = lost_in_tab(server, rng.uniform(0, longest))
-            tally.kills["next, in Chromium"] += 1
-            tally.sessions += 1
-            tally.lost += [f"tab {tab}: {gone}"] if gone else []
     finally:
         server.kill()
     return tally
@@ -326,7 +317,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--kills", type=int, default=120, help="in all")
     parser.add_argument("--starts", nargs="+", choices=STARTS, default=STARTS, help="some of them")
-    parser.add_argument("--tabs", type=int, default=0, help="kills more, of tabs in Chromium")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for web_kills.json")
     options = parser.parse_args(arguments)
@@ -337,7 +327,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Recording("web_kills", command, {"seed": options.seed}, packages, options.results) as kept,
         tempfile.TemporaryDirectory() as place,
     ):
-        tally = tallied(options.kills, options.tabs, options.starts, options.seed, Path(place))
+        tally = tallied(options.kills, options.starts, options.seed, Path(place))
         kept.extra = {
             "sessions": tally.sessions,
             "kills": tally.kills.total(),

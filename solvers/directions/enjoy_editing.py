@@ -223,8 +223,8 @@ class EnjoyEditing:
             raise TrainingError(
                 f"The {what} is not finite after {self._done} steps of Enjoy Your Editing, where "
                 f"the attribute's levels are {levels.min():.4g} to {levels.max():.4g}. Use the "
-                "squared error or the clamped cross-entropy, a larger batch or a lower learning "
-                "rate; levels of nan are the attribute's own failure."
+                "squared error or the clamped cross-entropy, which are finite for every level, or "
+                "a lower learning rate; levels of nan are the attribute's own failure."
             )
 
     def _images(self, latents: Tensor) -> Tensor:

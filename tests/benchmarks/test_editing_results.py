@@ -17,6 +17,7 @@ from benchmarks.editing_parts import SMALL_SHARE, Evaluations, Faces
 from benchmarks.editing_tables import (
     against_reference,
     ahead,
+    ahead_on_both,
     failed_by,
     pooled,
     preservation,
@@ -78,6 +79,8 @@ def test_a_method_is_ahead_only_where_both_metrics_are_clearly_better() -> None:
     assert [name for name, each in found.items() if ahead(each)] == ["better"]
     assert found["better"]["others"].mean == pytest.approx(-0.009)
     assert against_reference(runs, "age", "better") == {}
+    (told,) = ahead_on_both(runs)
+    assert told.startswith("better for smile (others -0.0090 ± ")
     table = preservation(runs, "smile")
     assert "0.0600 ± 0.0248" in table
     assert table.count("none") == 8

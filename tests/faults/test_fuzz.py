@@ -32,7 +32,7 @@ def test_no_input_does_anything_but_be_read_or_refused(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr[-4000:]
     *targets, everything = json.loads((tmp_path / "fuzz.json").read_text())["tables"][0]["rows"]
-    assert len(targets) == 14
+    assert len(targets) == 16
     assert int(everything[1]) > 0.9 * CASES
     assert everything[4] == "0"
     for name, cases, refused, read, *_ in targets:

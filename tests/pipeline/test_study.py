@@ -24,7 +24,8 @@ def test_every_shipped_study_can_be_run(name: str) -> None:
     study = read_study(name)
     assert study.name == name
     settings = {"table1": 3, "plausibility": 5}.get(name, 1)
-    assert len(planned(study)) == len(study.seeds) * len(study.methods) * settings
+    given = {"figure3_celeba": ["data.root=."]}.get(name, [])  # the only one that cannot know
+    assert len(planned(study, given)) == len(study.seeds) * len(study.methods) * settings
 
 
 def test_the_runs_are_those_that_the_commands_make() -> None:

@@ -1,9 +1,7 @@
 """A few of the kills of benchmarks/faults/web_kills.py: of the server behind the page."""
 
-import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +13,10 @@ if sys.platform != "linux":
 pytest.importorskip("gradio", reason="Gradio is not installed")
 
 REPOSITORY = Path(__file__).parents[2]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def test_a_killed_server_loses_nothing_that_it_answered(tmp_path: Path) -> None:
-    playwright = importlib.util.find_spec("playwright")
-    tabs = int(playwright is not None and any(map(shutil.which, BROWSERS)))
-    chosen = ["--kills", "2", "--starts", "random", "--tabs", str(tabs), "--seed", "2"]
+    chosen = ["--kills", "2", "--starts", "random", "--seed", "2"]
     result = subprocess.run(
         [sys.executable, "-m", "benchmarks.faults.web_kills", *chosen, "--results", tmp_path],
         cwd=REPOSITORY,
@@ -32,5 +27,5 @@ def test_a_killed_server_loses_nothing_that_it_answered(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr[-4000:]
     told = json.loads((tmp_path / "web_kills.json").read_text())
-    assert told["kills"] >= 2 + tabs
+    assert told["kills"] >= 2
     assert told["lost"] == []
