@@ -270,6 +270,8 @@ def _sets(
 def _known_features(learner: Json, mentioned: NDArray[np.int64]) -> list[Feature]:
     """Categorical with the count of the training table if it is stored, else by the splits."""
     types = learner.get("feature_types") or []
+    if not isinstance(types, list):
+        raise SolverError("`feature_types` of the model is no list: the model is damaged.")
     booster = learner["gradient_booster"]
     stored = booster.get("gbtree", booster)["model"].get("cats")
     segments = stored.get("feature_segments", []) if isinstance(stored, dict) else []

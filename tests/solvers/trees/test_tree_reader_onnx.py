@@ -217,6 +217,24 @@ def test_damaged_entries_are_named(name, index, value, named):
         TreeEnsemble.from_onnx(edited(name, index, value))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("nodes_modes", 0.5, "no list of texts"),
+        ("nodes_modes", [b"\xff"], "no text"),
+        ("nodes_truenodeids", b"x", "no list of whole numbers"),
+        ("nodes_truenodeids", [0.5], "no list of whole numbers"),
+        ("nodes_values", ["x"], "cannot be read"),
+        ("nodes_values", 1.0, "no list of floats"),
+        ("n_targets", [1], "no whole number"),
+        ("aggregate_function", 1, "no text"),
+    ],
+)
+def test_attributes_of_another_type_are_named(name, value, named):
+    with pytest.raises(SolverError, match=f"`{name}` of the ONNX ensemble .*{named}"):
+        TreeEnsemble.from_onnx(changed(name, value))
+
+
 def test_equality_with_a_number_that_is_no_code_is_refused():
     for value in (0.5, -1.0, 1e9):
         model = regressor(0, tests=["BRANCH_EQ"], trees=1)
