@@ -17,10 +17,12 @@ from pipeline.run_folder import RunFolder
 from pipeline.settings import ExperimentConfig
 from vqlso.contracts import LatentSpace
 from vqlso.errors import ConfigError, LatentSpaceError, SolverError
+from vqlso.generators.conditional_latents import FEWEST_PAIRS
 from vqlso.progress import Progress
 from vqlso.spaces import CodeGrid
 
 SUPER_RESOLUTION = "super_resolution"
+CONDITIONAL = "conditional"
 
 
 def check_score_ascent(config: ExperimentConfig) -> None:
@@ -34,6 +36,12 @@ def check_score_ascent(config: ExperimentConfig) -> None:
         raise ConfigError(
             f"ascent.starts={config.ascent.starts} leaves nothing of queries={config.queries} to "
             "the search: give fewer starts or more queries."
+        )
+    if config.ascent.method == CONDITIONAL and config.ascent.starts < FEWEST_PAIRS:
+        raise ConfigError(
+            f"ascent.starts={config.ascent.starts} are too few for method=conditional, which "
+            f"learns from them: give at least ascent.starts={FEWEST_PAIRS} and more queries than "
+            "that."
         )
     try:
         if config.ascent.method == SUPER_RESOLUTION:

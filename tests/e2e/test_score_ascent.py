@@ -327,6 +327,7 @@ def _change(file: Path, subject: str) -> None:
     ("method", "more", "words"),
     [
         ("gradient", ("ascent.starts=24",), ("ascent.starts=24", "queries=24")),
+        ("conditional", ("ascent.starts=7",), ("ascent.starts=7", "ascent.starts=8")),
         ("gradient", ("ascent.score=beauty",), ("ascent.score", "'beauty'", "text")),
         ("gradient", ("ascent.score=discriminator",), ("ascent.discriminator=FILE",)),
         ("text", ("ascent.score=text",), ("ascent.text", "ascent.model")),
