@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.tables import markdown
+from benchmarks.tables import figure, markdown
 from pipeline.compare import Arm, compared
 from pipeline.results import results_of
 from vqlso.metrics.paired import PairedDifference, paired_difference
@@ -56,23 +56,32 @@ def dominates(found: Sequence[PairedDifference]) -> bool:
     )
 
 
+def means(arms: Sequence[Arm]) -> str:
+    """Markdown: what each method reached, as means over its seeds."""
+    rows = []
+    for arm in arms:
+        own = np.mean([axes_of(dict(each.summary)) for each in arm.results.values()], axis=0)
+        rows.append([arm.label, str(len(arm.results)), *(figure(value) for value in own)])
+    return markdown(["", "seeds", *AXES], rows)
+
+
 def table(arms: Sequence[Arm]) -> str:
-    """Markdown: the first method's own figures, then what the others differ by."""
+    """Markdown: by how much the others differ from the first method."""
     first, *others = arms
-    own = np.stack([axes_of(dict(each.summary)) for each in first.results.values()]).mean(axis=0)
-    rows = [[first.label, str(len(first.results)), *(f"{value:.3g}" for value in own), ""]]
+    rows = []
     for arm in others:
         found = differences(arm, first)
         told = [f"{each.mean:+.3g} ± {each.half_width:.2g}" for each in found]
         rows.append([arm.label, str(found[0].n), *told, "yes" if dominates(found) else "no"])
-    return markdown(["", "seeds", *AXES, "dominates"], rows)
+    return markdown([f"minus {first.label}", "seeds", *AXES, "dominates"], rows)
 
 
 def main() -> None:
-    """Print the table of a study's folder, or of several run folders."""
+    """Print the tables of a study's folder, or of several run folders."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+")
-    print(table(compared(results_of(parser.parse_args().folders)).arms))
+    arms = compared(results_of(parser.parse_args().folders)).arms
+    print(means(arms), table(arms), sep="\n\n")
 
 
 if __name__ == "__main__":
