@@ -51,7 +51,9 @@ def test_a_race_tells_every_stage(tmp_path: Path) -> None:
     assert not mine.extrapolated
     for ledger in (mine, theirs):
         assert set().union(*(p.queries | p.retraining for p in ledger.periods)) <= set(STAGES)
-        assert all(p.queries[stage] > 0 for p in ledger.periods for stage in QUERY_STAGES)
+        # A stage of so small a query may be shorter than the clock can tell.
+        assert all(p.queries[stage] >= 0 for p in ledger.periods for stage in QUERY_STAGES)
+        assert all(p.a_query() > 0 for p in ledger.periods)
         assert all(p.retraining["re-encode"] > 0 for p in ledger.periods)
     assert len(ours.archive) == len(start().archive) + 5
     assert ours.archive.version == ours.loop.generator.version

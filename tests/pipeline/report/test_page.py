@@ -173,7 +173,7 @@ def test_a_run_without_retraining_and_measurement(made_up):
     folder = made_up(every=1000).write_all()
     shutil.rmtree(folder.path / "rounds")
     page = Page(write_report(folder))
-    assert len(page.named("svg")) == 7
+    assert len(page.named("svg")) == 6
     assert page.open == []
 
 
