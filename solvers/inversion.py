@@ -16,7 +16,7 @@ from vqlso.contracts import Solver
 from vqlso.errors import SolverError
 from vqlso.problems import ImageScore
 from vqlso.randomness import stream
-from vqlso.records import Context, Proposal, Scores, SolveStatus
+from vqlso.records import Context, Proposal, Scores
 from vqlso.target_problem import TargetImage
 
 
@@ -157,17 +157,10 @@ def scored_starts(
     Raises:
         SolverError: a start that cannot be scored.
     """
-    unknown = np.full(len(starts), np.nan)
-    proposal = Proposal(
-        ids=np.arange(len(starts)),
-        z=problem.space.validate(starts),
+    proposal = Proposal.unproven(
+        problem.space.validate(starts),
         space=problem.space.name,
         version=problem.generator.version,
-        parents=np.full(len(starts), -1),
-        predicted=unknown,
-        acquisition=unknown,
-        bound=unknown,
-        status=(SolveStatus.UNPROVEN,) * len(starts),
     )
     scores = problem.evaluate(proposal, Context(seed=seed, round=0))
     if not scores.ok.all():

@@ -54,17 +54,8 @@ class SolverCase:
     def foreign(self, ids: Sequence[int], version: str = "first") -> Proposal:
         """Points that no solver has proposed."""
         z = self.space.sample(len(ids), np.random.default_rng(77))
-        unknown = np.full(len(ids), np.nan)
-        return Proposal(
-            ids=np.array(ids, dtype=np.int64),
-            z=z,
-            space=self.space.name,
-            version=version,
-            parents=np.full(len(ids), -1, dtype=np.int64),
-            predicted=unknown,
-            acquisition=unknown,
-            bound=unknown,
-            status=(SolveStatus.UNPROVEN,) * len(ids),
+        return Proposal.unproven(
+            z, space=self.space.name, version=version, ids=np.array(ids, dtype=np.int64)
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +89,31 @@ class Proposal:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @classmethod
+    def unproven(
+        cls, z: NDArray[Any], *, space: str, version: str, ids: NDArray[np.int64] | None = None
+    ) -> Self:
+        """Latents of which nothing is predicted or proven, and that derive from nothing.
+
+        Args:
+            z: (n, *space.shape) latents.
+            space: name of the latent space.
+            version: of the generator.
+            ids: (n,) int64; counted from 0 by default.
+        """
+        unknown = np.full(len(z), np.nan)
+        return cls(
+            ids=np.arange(len(z)) if ids is None else ids,
+            z=z,
+            space=space,
+            version=version,
+            parents=np.full(len(z), -1),
+            predicted=unknown,
+            acquisition=unknown,
+            bound=unknown,
+            status=(SolveStatus.UNPROVEN,) * len(z),
+        )
 
 
 @dataclass(frozen=True)

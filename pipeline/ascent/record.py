@@ -16,7 +16,7 @@ from vqlso.archive import Archive
 from vqlso.errors import ObjectiveError, RunFolderError
 from vqlso.problems import ImageScore
 from vqlso.randomness import stream
-from vqlso.records import Context, Proposal, Scores, SolveStatus
+from vqlso.records import Context, Proposal, Scores
 from vqlso.target_problem import TargetImage
 
 STARTS = "archive/starts.npz"
@@ -95,17 +95,8 @@ def scored_start(
 
 def _scored(problem: ImageScore | TargetImage, samples: NDArray[np.float64], seed: int) -> Scores:
     """Scores of latents, row by row; at least one of them is finite."""
-    unknown = np.full(len(samples), np.nan)
-    proposal = Proposal(
-        ids=np.arange(len(samples)),
-        z=samples,
-        space=problem.space.name,
-        version=problem.generator.version,
-        parents=np.full(len(samples), -1),
-        predicted=unknown,
-        acquisition=unknown,
-        bound=unknown,
-        status=(SolveStatus.UNPROVEN,) * len(samples),
+    proposal = Proposal.unproven(
+        samples, space=problem.space.name, version=problem.generator.version
     )
     scores = problem.evaluate(proposal, Context(seed=seed, round=0))
     if not scores.ok.any():
