@@ -62,13 +62,7 @@ def search(
         seed: of starts and solver.
         progress: shows evaluations.
     """
-    config = composed("invert", [*settings, f"queries={evaluations}", f"seed={seed}"])
-    kept = _Kept(problem)
-    solver = build_target_solver(config, kept if climbs(settings) else problem)  # type: ignore[arg-type]
-    starts = problem.space.sample(STARTS, stream(seed, "inversion starts"))
-    first, scores = scored_starts(problem, np.repeat(starts, problem.targets, axis=0), seed=seed)
-    solver.rebase(Archive(scores.images, scores.values, first.z, first.version))
-    best = _Best(first.z, scores.values, problem.targets)
+    kept, solver, best = begun(problem, settings, evaluations, seed=seed)
     began = process_time()
     clock = [0.0]
     label = " ".join(settings)
@@ -83,12 +77,29 @@ def search(
     return Course(best.z, -np.stack(best.curve), np.array(clock))
 
 
+def begun(
+    problem: TargetImage, settings: tuple[str, ...], evaluations: int, *, seed: int = 0
+) -> tuple[Kept, Solver, Best]:
+    """A solver that has been told of its starts, with what it climbs and the best start so far.
+
+    Args:
+        problem, settings, evaluations, seed: as `search`.
+    """
+    config = composed("invert", [*settings, f"queries={evaluations}", f"seed={seed}"])
+    kept = Kept(problem)
+    solver = build_target_solver(config, kept if climbs(settings) else problem)  # type: ignore[arg-type]
+    starts = problem.space.sample(STARTS, stream(seed, "inversion starts"))
+    first, scores = scored_starts(problem, np.repeat(starts, problem.targets, axis=0), seed=seed)
+    solver.rebase(Archive(scores.images, scores.values, first.z, first.version))
+    return kept, solver, Best(first.z, scores.values, problem.targets)
+
+
 def climbs(settings: tuple[str, ...]) -> bool:
     """Whether a solver, such as ("solver=adam",), takes gradients."""
     return TARGET_SOLVERS[settings[0].partition("=")[2]].climbs
 
 
-def _step(kept: _Kept, solver: Solver) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def _step(kept: Kept, solver: Solver) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """One more evaluation of every target: latents and scores, of the step before if it climbs."""
     problem = kept.problem
     proposal = solver.ask(problem.targets)
@@ -97,17 +108,17 @@ def _step(kept: _Kept, solver: Solver) -> tuple[NDArray[Any], NDArray[np.float64
         solver.tell(proposal, scores)
         return proposal.z, scores.values
     # A gradient comes with its score: to score the point again would cost a third more.
-    solver.tell(proposal, _unscored(proposal))
+    solver.tell(proposal, unscored(proposal))
     return kept.z, kept.values
 
 
-def _unscored(proposal: Proposal) -> Scores:
+def unscored(proposal: Proposal) -> Scores:
     n = len(proposal)
     images = np.zeros((n, 3, 1, 1), np.uint8)
     return Scores(proposal.ids, np.zeros(n), (ScoreStatus.OK,) * n, ("",) * n, images)
 
 
-class _Kept:
+class Kept:
     """A problem that keeps the last latents that were differentiated, and their scores."""
 
     def __init__(self, problem: TargetImage) -> None:
@@ -133,7 +144,7 @@ class _Kept:
         return values
 
 
-class _Best:
+class Best:
     """The best of each target so far."""
 
     def __init__(self, z: NDArray[Any], values: NDArray[np.float64], targets: int) -> None:

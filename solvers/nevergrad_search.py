@@ -75,7 +75,9 @@ class NevergradSearch:
         self._centre = np.zeros(space.shape)
         self._scale = np.ones(space.shape)
         self._state: Any = None
-        self._pending: tuple[int, Any] | None = None
+        # What the state was asked for last, by id: the library's candidate and its latent, which
+        # takes the library a while to tell.
+        self._pending: tuple[int, Any, NDArray[np.float64]] | None = None
 
     def rebase(self, archive: Archive) -> None:
         """Start afresh."""
@@ -112,13 +114,12 @@ class NevergradSearch:
         ids = self._history.new_ids(n)
         if self._pending is not None:
             self._restart()
+        state = self._state if n == 1 else copy.deepcopy(self._state)
+        candidates = [self._asked(state, int(id_)) for id_ in ids]
+        latents = np.stack([self._latent(candidate) for candidate in candidates])
         if n == 1:
-            candidates = [self._asked(self._state, int(ids[0]))]
-            self._pending = (int(ids[0]), candidates[0])
-        else:
-            thrown_away = copy.deepcopy(self._state)
-            candidates = [self._asked(thrown_away, int(id_)) for id_ in ids]
-        return self._history.proposal(ids, np.stack([self._latent(c) for c in candidates]))
+            self._pending = (int(ids[0]), candidates[0], latents[0])
+        return self._history.proposal(ids, latents)
 
     def _restart(self) -> None:
         """The state after all answers, none of its points being asked for."""
@@ -129,10 +130,14 @@ class NevergradSearch:
 
     def _learn(self, id_: int, row: int) -> None:
         """One ask and tell; what was asked for becomes what was answered."""
-        asked = self._pending[1] if self._pending else self._asked(self._state, id_)
+        if self._pending is not None:
+            _, asked, latent = self._pending
+        else:
+            asked = self._asked(self._state, id_)
+            latent = self._latent(asked)
         self._pending = None
         z = self._history.z[row]
-        if not np.array_equal(self._latent(asked), z):
+        if not np.array_equal(latent, z):
             told = asked.spawn_child(new_value=self._coordinates(z))
             # Else it would not count as the child of whoever was to be improved.
             told.uid = asked.uid

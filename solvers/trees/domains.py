@@ -66,6 +66,12 @@ class Domain:
             return self
         return replace(self, values=np.clip(value, self.lower, self.upper))
 
+    def with_choices(self, kept: NDArray[np.int64]) -> Domain:
+        """Only some of the choices, ascending."""
+        return replace(
+            self, values=self.values[kept], lower=self.lower[kept], upper=self.upper[kept]
+        )
+
     def restricted(self, allowed: Sequence[float], feature: int) -> Domain:
         """Only the choices of `feature` that hold an allowed value, which they then take.
 

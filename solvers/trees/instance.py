@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -109,6 +109,15 @@ class Instance:
             sides.constant,
             sides.unary,
             sides.model,
+        )
+
+    def with_choices(self, kept: Sequence[NDArray[np.int64]]) -> Instance:
+        """The same with fewer choices: of free cell c those of `kept[c]`, ascending."""
+        return replace(
+            self,
+            domains=tuple(d.with_choices(k) for d, k in zip(self.domains, kept, strict=True)),
+            unary=tuple(u[k] for u, k in zip(self.unary, kept, strict=True)),
+            side=self.side.kept(kept),
         )
 
     @property

@@ -46,7 +46,14 @@ class LabelResult:
 
 
 class ReducedBackend(ABC):
-    """A backend that maximises over labels; the k best come from as many solves."""
+    """A backend that maximises over labels; the k best come from as many solves.
+
+    Attributes:
+        is_narrowed: whether choices that no optimum needs are taken away first, by the bounds of
+            `tables`. What others are tested against states all of them.
+    """
+
+    is_narrowed = True
 
     @abstractmethod
     def maximise(
@@ -68,6 +75,11 @@ class ReducedBackend(ABC):
         began = perf_counter()
         # Every point that is found becomes a row, which keeps it from being found again.
         meter = None if task.limits.megabytes is None else MemoryMeter(task.limits.megabytes)
+        if self.is_narrowed:
+            # Compiled code comes with it.
+            from solvers.trees.tables.narrowing import narrowed
+
+            task = narrowed(task)
         reduced = reduce(task.instance)
         if task.k == 1:
             reduced = without_dominated(reduced)
@@ -127,10 +139,9 @@ def _status(results: list[LabelResult], proven: bool) -> SolveStatus:
 
 def _labels(reduced: ReducedEnsemble, task: Task) -> NDArray[np.int64] | None:
     """The labels of the start; None where one was dropped, since a better one exists."""
-    if task.start is None:
+    choices = None if task.start is None else task.instance.choices(task.start)
+    if choices is None:
         return None
-    choices = task.instance.choices(task.start)
-    assert choices is not None
     labels = [reduced.label(cell, choice) for cell, choice in enumerate(choices.tolist())]
     if None in labels:
         return None

@@ -6,7 +6,6 @@ from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from solvers.trees.backends.contract import (
     BackendResult,
@@ -15,17 +14,13 @@ from solvers.trees.backends.contract import (
     Task,
     UnsupportedError,
 )
-from solvers.trees.instance import Instance
-from solvers.trees.tables.factors import Factors
-from solvers.trees.tables.problem import Problem, numbering, stated
-from solvers.trees.tables.proof import Outcome, tightened
+from solvers.trees.tables.problem import Problem
+from solvers.trees.tables.proof import MOST_SWEEPS, Outcome, tightened
 from solvers.trees.tables.rows import Rows
 from solvers.trees.tables.search import bytes_of_tree, plant, search
-from solvers.trees.tables.statement import cells_of, pairs_of, rows_of, unary_of
-from solvers.trees.tables.terms import WIDEST
+from solvers.trees.tables.statement import as_problem, points_of
 from vqlso.records import SolveStatus
 
-_MOST_SWEEPS = 200
 # Between two looks at the clock.
 _NODES_AT_ONCE = 2000
 
@@ -60,7 +55,7 @@ def _solve(task: Task) -> BackendResult:
     instance = task.instance
     # Of the k best, some may be dominated by others.
     may_dominate = task.k == 1
-    problem, rows = _stated(instance, task.limits, may_dominate)
+    problem, rows = as_problem(instance, task.limits, may_dominate)
     factors, size = problem.factors, problem.size
     sizes = {
         "free": len(factors.n_labels) - 1,
@@ -74,7 +69,7 @@ def _solve(task: Task) -> BackendResult:
         start = np.full(len(instance.free), -1)
     build_seconds = perf_counter() - began
 
-    before = tightened(factors, rows, start, task.k, may_dominate, _MOST_SWEEPS)
+    before = tightened(factors, rows, start, task.k, may_dominate, MOST_SWEEPS)
     pool = before.pool
     nodes, left = _search(problem, rows, before, task.limits, began)
 
@@ -85,7 +80,7 @@ def _solve(task: Task) -> BackendResult:
     best = float(pool.values[0])
     offset = problem.constant + instance.constant
     return BackendResult(
-        points=_points(instance, factors, pool.points[found]),
+        points=points_of(instance, factors, pool.points[found]),
         values=offset + size * pool.values[found],
         bound=offset + size * (best if proven else max(best, min(before.bound, left))),
         spread=size * problem.spread,
@@ -94,40 +89,6 @@ def _solve(task: Task) -> BackendResult:
         build_seconds=build_seconds,
         sizes=sizes,
     )
-
-
-def _stated(instance: Instance, limits: Limits, may_dominate: bool) -> tuple[Problem, Rows]:
-    """The instance in the words of the compiled code.
-
-    Raises:
-        UnsupportedError: it cannot be expressed, or not within the limits.
-    """
-    side = instance.side
-    if side.limits or side.nearest or side.numbers:
-        raise UnsupportedError(
-            "Tables cannot express distances to several points, nor constraints on continuous "
-            "numbers."
-        )
-    width = max(map(len, instance.domains))
-    rows, group = rows_of(instance, width)
-    problem = stated(
-        instance.ensemble.arrays,
-        cells_of(instance, width),
-        unary_of(instance, width),
-        pairs_of(instance),
-        group,
-        numbering(width),
-        may_dominate,
-        np.inf if limits.megabytes is None else limits.megabytes * 2.0**20,
-    )
-    if problem.is_too_wide:
-        raise UnsupportedError(f"Some leaves depend on more than {WIDEST} free features.")
-    if problem.is_too_large:
-        raise UnsupportedError(
-            f"The tables would take {problem.bytes / 2**20:.0f} MB, above the limit of "
-            f"{limits.megabytes:g}."
-        )
-    return problem, rows
 
 
 def _search(
@@ -152,11 +113,3 @@ def _search(
         spent = limits.nodes is not None and nodes >= limits.nodes
         if left == -np.inf or timed_out or spent:
             return nodes, left
-
-
-def _points(instance: Instance, factors: Factors, labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(m, t + 1) labels -> (m, t) values of the free cells."""
-    points = np.empty((len(labels), len(instance.domains)))
-    for cell, domain in enumerate(instance.domains):
-        points[:, cell] = domain.values[factors.choice[cell, labels[:, cell]]]
-    return points

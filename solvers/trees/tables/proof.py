@@ -15,6 +15,7 @@ from solvers.trees.tables.factors import Factors, conditional, is_decided
 from solvers.trees.tables.rows import Rows, activity, holds_with, reached_at
 from solvers.trees.tables.search import Pool, insert
 
+MOST_SWEEPS = 200
 # Sweeps go on while each closes this share of the gap, or removes labels.
 _WORTHWHILE = 0.003
 _FEWEST_SWEEPS = 8

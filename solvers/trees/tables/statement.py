@@ -8,14 +8,67 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.trees.domains import Domain
+from solvers.trees.errors import UnsupportedError
 from solvers.trees.instance import Instance
+from solvers.trees.limits import Limits
 from solvers.trees.side_model import row_slack
+from solvers.trees.tables.factors import Factors
 from solvers.trees.tables.labels import PairTables
+from solvers.trees.tables.problem import Problem, numbering, stated
 from solvers.trees.tables.rows import Rows
-from solvers.trees.tables.terms import Cells
+from solvers.trees.tables.terms import WIDEST, Cells
 
 _NOTHING = np.zeros(0, dtype=np.int64)
 NO_PAIRS = PairTables(_NOTHING.reshape(0, 2), _NOTHING, _NOTHING, np.zeros(0))
+
+
+def as_problem(instance: Instance, limits: Limits, may_dominate: bool) -> tuple[Problem, Rows]:
+    """The sum that is searched, and the constraints.
+
+    Args:
+        instance: what is maximised.
+        limits: of memory.
+        may_dominate: whether labels may go that only match better ones: not for the k best.
+
+    Raises:
+        UnsupportedError: it cannot be expressed, or not within the limits.
+    """
+    side = instance.side
+    if side.limits or side.nearest or side.numbers:
+        raise UnsupportedError(
+            "Tables cannot express distances to several points, nor constraints on continuous "
+            "numbers."
+        )
+    width = max(map(len, instance.domains))
+    rows, group = rows_of(instance, width)
+    problem = stated(
+        instance.ensemble.arrays,
+        cells_of(instance, width),
+        unary_of(instance, width),
+        pairs_of(instance),
+        group,
+        numbering(width),
+        may_dominate,
+        np.inf if limits.megabytes is None else limits.megabytes * 2.0**20,
+    )
+    if problem.is_too_wide:
+        raise UnsupportedError(f"Some leaves depend on more than {WIDEST} free features.")
+    if problem.is_too_large:
+        raise UnsupportedError(
+            f"The tables would take {problem.bytes / 2**20:.0f} MB, above the limit of "
+            f"{limits.megabytes:g}."
+        )
+    return problem, rows
+
+
+def points_of(
+    instance: Instance, factors: Factors, labels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(m, t + 1) labels -> (m, t) values of the free cells."""
+    points = np.empty((len(labels), len(instance.domains)))
+    for cell, domain in enumerate(instance.domains):
+        points[:, cell] = domain.values[factors.choice[cell, labels[:, cell]]]
+    return points
 
 
 def cells_of(instance: Instance, width: int) -> Cells:

@@ -32,7 +32,7 @@ many = pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("k", [1, 5])
 def test_a_single_sweep_leaves_the_rest_to_the_search(seed, k, monkeypatch):
     """Through `maximize`; without a first sweep tables would be positive, which is no bound."""
-    monkeypatch.setattr(tables, "_MOST_SWEEPS", 1)
+    monkeypatch.setattr(tables, "MOST_SWEEPS", 1)
     ensemble = random_ensemble(seed, cells=5, trees=60, depth=2 + seed % 2)
     free, reference = range(5), np.zeros(5, dtype=int)
     assert_best(EXACT, ensemble, free, reference, Sides(), k=k)
@@ -42,7 +42,7 @@ def test_a_single_sweep_leaves_the_rest_to_the_search(seed, k, monkeypatch):
 
 
 def test_more_nodes_never_raise_the_bound(monkeypatch):
-    monkeypatch.setattr(tables, "_MOST_SWEEPS", 1)
+    monkeypatch.setattr(tables, "MOST_SWEEPS", 1)
     ensemble = random_ensemble(11, cells=8, trees=150, depth=3)
     free, reference = range(8), np.zeros(8, dtype=int)
     best = ensemble.predict(neighbourhood(ensemble, free, reference)).max()
