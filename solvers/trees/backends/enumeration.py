@@ -26,8 +26,6 @@ class EnumerationBackend(ReducedBackend):
         most: the number of combinations above which an instance is refused.
     """
 
-    is_narrowed = False
-
     def __init__(self, most: int = 2_000_000) -> None:
         self.most = most
 

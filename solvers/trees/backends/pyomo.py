@@ -107,8 +107,6 @@ class PyomoBackend(ReducedBackend):
             has names of its own, and its gaps must be set to 0 here.
     """
 
-    is_narrowed = False
-
     def __init__(
         self, solver: str = "appsi_highs", options: Mapping[str, int | float | str] | None = None
     ) -> None:

@@ -50,10 +50,10 @@ class ReducedBackend(ABC):
 
     Attributes:
         is_narrowed: whether choices that no optimum needs are taken away first, by the bounds of
-            `tables`. What others are tested against states all of them.
+            `tables`. An engine that is asked for a second opinion states all of them.
     """
 
-    is_narrowed = True
+    is_narrowed = False
 
     @abstractmethod
     def maximise(

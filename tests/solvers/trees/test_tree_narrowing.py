@@ -1,4 +1,4 @@
-"""What is taken from an instance before HiGHS and its like state it."""
+"""What is taken from an instance before it is stated for HiGHS."""
 
 import numpy as np
 import pytest
