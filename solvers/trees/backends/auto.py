@@ -9,8 +9,8 @@ from solvers.trees.backends.contract import BackendResult, Limits, Task, Unsuppo
 from solvers.trees.backends.tables import TablesBackend
 from vqlso.records import SolveStatus
 
-# About a second of `tables`. Where leaves couple three cells and it has proven nothing by then,
-# HiGHS is often faster: .2 s against 1 s with 32 of 64 cells free (docs/tree-benchmarks.md).
+# About a second of `tables`. Where it has proven nothing by then, HiGHS is mostly faster on what
+# its bounds leave: .2 s against 2 s at depth 3 with 32 of 64 cells free (docs/tree-benchmarks.md).
 _PATIENCE = 20_000
 
 
@@ -29,8 +29,9 @@ class AutoBackend:
         rest = _rest(limits, perf_counter() - began, first.nodes or 0)
         if first.status is SolveStatus.OPTIMAL or rest is None:
             return first
-        # Of pairs alone HiGHS has proven nothing sooner: what was searched is searched once more.
-        other = _highs if first.sizes["triples"] else _tables
+        # Stated for HiGHS, a prior on all pairs of codes takes gigabytes: then what was searched is
+        # searched once more.
+        other = _tables if task.instance.side.pairs else _highs
         known = first.points[0] if len(first.points) else None
         start = task.start if known is None else task.instance.point(known)
         return _better(first, other(replace(task, limits=rest, start=start)))
