@@ -113,6 +113,7 @@ def _step(kept: Kept, solver: Solver) -> tuple[NDArray[Any], NDArray[np.float64]
 
 
 def unscored(proposal: Proposal) -> Scores:
+    """Answers that say nothing, for a solver that learns only the ids."""
     n = len(proposal)
     images = np.zeros((n, 3, 1, 1), np.uint8)
     return Scores(proposal.ids, np.zeros(n), (ScoreStatus.OK,) * n, ("",) * n, images)

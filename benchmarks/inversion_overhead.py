@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import process_time
 from typing import Any
 
@@ -55,7 +55,7 @@ class Timed:
     """
 
     function: Callable[..., Any]
-    seconds: float = field(default=0.0)
+    seconds: float = 0.0
 
     def __call__(self, *arguments: Any) -> Any:
         began = process_time()
@@ -112,10 +112,10 @@ def measured(method: str, at_a_time: int) -> dict[str, Any]:
             began = process_time()
             for _ in range(count // at_a_time):
                 proposal = solver.ask(TARGETS * at_a_time)
-                scores = (
-                    None if climbs(METHODS[method]) else problem.evaluate(proposal, Context(0, 0))
-                )
-                solver.tell(proposal, scores or unscored(proposal))
+                if takes_gradients:
+                    solver.tell(proposal, unscored(proposal))
+                else:
+                    solver.tell(proposal, problem.evaluate(proposal, Context(0, 0)))
             seconds = process_time() - began
     work = sum(clock.seconds for clock in needed)
     evaluations = TARGETS * (EVALUATIONS - at_a_time)

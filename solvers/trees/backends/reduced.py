@@ -73,13 +73,13 @@ class ReducedBackend(ABC):
     def solve(self, task: Task) -> BackendResult:
         """See `Backend.solve`."""
         began = perf_counter()
-        # Every point that is found becomes a row, which keeps it from being found again.
-        meter = None if task.limits.megabytes is None else MemoryMeter(task.limits.megabytes)
         if self.is_narrowed:
-            # Compiled code comes with it.
+            # Compiled code comes with it, which is not what a limit of memory is about.
             from solvers.trees.tables.narrowing import narrowed
 
             task = narrowed(task)
+        # Every point that is found becomes a row, which keeps it from being found again.
+        meter = None if task.limits.megabytes is None else MemoryMeter(task.limits.megabytes)
         reduced = reduce(task.instance)
         if task.k == 1:
             reduced = without_dominated(reduced)
