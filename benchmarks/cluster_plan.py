@@ -31,7 +31,10 @@ from vqlso.training.weighting import epochs
 
 # Of CelebA's images with CelebA-Dialog's degrees, those of at most 2 (docs/results.md).
 RESTRICTED = 16951 / 24000
-SCORER_PEOPLE, SCORER_EPOCHS = 0.45, 16  # pipeline/scorers.py, pipeline/settings.py
+SCORER_PEOPLE, SCORER_EPOCHS = (
+    0.45,
+    16,
+)  # pipeline/preparation/scorers.py, pipeline/configuration/settings.py
 EPOCHS, QUERIES, EVERY, FIRST, LATER = 70, 500, 5, 1.0, 0.1  # size=paper, retrainer=weighted
 SHIFT_SAMPLES = 500  # a round
 # GridBoosting with 800 trees on one core: 0.53 s for 24,000 rows and 1.85 s for 100,000

@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from pipeline.configuration import composed
+from pipeline.configuration.composition import composed
 from pipeline.parts.generators import vqvae_recipe
-from pipeline.sources import default_cache, load_data
+from pipeline.preparation.sources import default_cache, load_data
 from vqlso.data.splits import split_people
 from vqlso.generators.quantizer import CodebookSettings
 from vqlso.hardware import limit_threads

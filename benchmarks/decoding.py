@@ -30,7 +30,7 @@ from torch import Tensor
 from benchmarks.recording import RESULTS, machine, write_result
 from benchmarks.resident import mebibytes
 from benchmarks.tables import markdown
-from pipeline.shelf import PACKAGED
+from pipeline.runs.shelf import PACKAGED
 from vqlso.generators import load_generator
 from vqlso.generators.pgan.generator import PGAN
 from vqlso.generators.pgan.network import PGANNetwork

@@ -29,9 +29,9 @@ from benchmarks.options import command_of, frame_options, settings_of, whole_num
 from solvers.directions import EnjoyEditing, FoundDirection, find_direction
 from solvers.directions.enjoy_editing import EditingLoss, RegressorLoss
 from solvers.directions.finding import numerical_failures
-from vqlso.direction import Direction
 from vqlso.objectives.face_attributes import FaceAttribute
 from vqlso.objectives.factor_network import POOLED
+from vqlso.problems.direction import Direction
 from vqlso.randomness import stream
 
 PLAIN: RegressorLoss = "cross_entropy"

@@ -34,13 +34,13 @@ from benchmarks.kept_runs import KeptRuns
 from benchmarks.options import command_of, frame_options, whole_numbers
 from solvers.directions import DirectionSearch, EnjoyEditing, FindsDirection, start_from
 from solvers.directions.enjoy_editing import EditingLoss
-from vqlso.direction import Direction
 from vqlso.generators.stylegan2.discriminator import Discriminator, StyleGAN2Discriminator
 from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.generators.stylegan2.network import StyleGAN2Network
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings
 from vqlso.objectives.factor_network import FactorNetwork
 from vqlso.objectives.feature_networks import RandomTaps
+from vqlso.problems.direction import Direction
 from vqlso.records import Context
 
 SEARCH, REGRESSOR, WHOLE = "local search", "backpropagation", "backpropagation, all terms"

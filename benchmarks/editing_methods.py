@@ -21,8 +21,8 @@ from solvers.directions import (
 )
 from solvers.directions.enjoy_editing import EditingLoss
 from solvers.directions.from_samples import LearnsNormal
-from vqlso.direction import Direction
 from vqlso.objectives.feature_networks import RandomTaps
+from vqlso.problems.direction import Direction
 
 Make = Callable[[Direction, int], FindsDirection]
 

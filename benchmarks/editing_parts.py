@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.shelf import PACKAGED
-from vqlso.direction import Direction
+from pipeline.runs.shelf import PACKAGED
 from vqlso.editing import EditEvaluation, EditQuality, scaled
 from vqlso.editing.edits import Vector
 from vqlso.generators.stylegan2.discriminator import StyleGAN2Discriminator
 from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.objectives.face_attributes import FaceAttributes
 from vqlso.objectives.face_identity import ProceduralIdentity
+from vqlso.problems.direction import Direction
 
 SPACE = "w"
 PSI = 0.7

@@ -30,7 +30,7 @@ from torch import Tensor
 from benchmarks.extra_tables import printed, titled
 from benchmarks.recording import RESULTS, Recording, write_result
 from pipeline.evolution.generators import NAMED
-from pipeline.shelf import PACKAGED
+from pipeline.runs.shelf import PACKAGED
 from solvers.preference import CodeVariation, PreferenceEvolution, Variation, VectorVariation
 from vqlso.archive import Archive
 from vqlso.contracts import Generator
@@ -41,10 +41,10 @@ from vqlso.images import to_bytes, to_unit
 from vqlso.metrics.random_features import RandomFeatures
 from vqlso.objectives.face_attributes import FaceAttributes
 from vqlso.objectives.face_identity import ProceduralIdentity
-from vqlso.preference import Preference
+from vqlso.problems.preference import Preference
+from vqlso.problems.simulated_person import Features, SimulatedPerson
 from vqlso.randomness import stream
 from vqlso.records import Context
-from vqlso.simulated_person import Features, SimulatedPerson
 
 STEPS = 6  # "six iterations" of section V-D1
 TARGETS_SEED = 4242  # of faces that neither generators nor networks were trained on

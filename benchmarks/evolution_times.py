@@ -23,7 +23,7 @@ from PIL import Image
 from benchmarks.extra_tables import printed, titled
 from benchmarks.recording import Recording
 from pipeline.evolution.session import EvolutionSession, EvolutionSettings
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.data.faces import procedural_faces
 from vqlso.hardware import limit_threads
 

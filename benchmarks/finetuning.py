@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.configuration import composed
+from pipeline.configuration.composition import composed
 from pipeline.experiment import threads_of
 from pipeline.parts import build_retrainer
-from pipeline.preparation import prepare
+from pipeline.preparation.preparing import prepare
 from pipeline.retraining import WeightedRetraining
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.hardware import limit_threads
 from vqlso.progress import SILENT
 from vqlso.randomness import stream

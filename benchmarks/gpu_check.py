@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.configuration import composed
+from pipeline.configuration.composition import composed
 from pipeline.experiment import start
 from vqlso.data.faces import procedural_faces
 from vqlso.generators.vqvae import VQVAE, VQVAENetwork, VQVAESettings

@@ -24,12 +24,12 @@ from rich.console import Console
 from benchmarks.inversion_cases import problem_of
 from benchmarks.inversion_courses import Course, search
 from benchmarks.recording import RESULTS, machine, write_result
-from pipeline.console import ConsoleProgress
+from pipeline.commands.console import ConsoleProgress
 from pipeline.parts.generators import PACKAGED_GAN
 from vqlso.generators import load_discriminator
 from vqlso.hardware import limit_threads
 from vqlso.images import to_bytes
-from vqlso.target_problem import TargetImage
+from vqlso.problems.target_image import TargetImage
 
 NAME = "inversion"
 DISCRIMINATOR = PACKAGED_GAN.with_name("stylegan2-faces-discriminator.safetensors")

@@ -14,8 +14,8 @@ from vqlso.generators import load_generator
 from vqlso.images import to_unit
 from vqlso.objectives.criteria import inspirational
 from vqlso.objectives.feature_networks import RandomTaps
-from vqlso.target_image import drawn_targets
-from vqlso.target_problem import TargetImage
+from vqlso.problems.target_image import TargetImage
+from vqlso.problems.target_pictures import drawn_targets
 
 SPACE = "w"
 # The packaged generator was trained on the first 30,000 faces of seed 0.

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.configuration import composed
+from pipeline.configuration.composition import composed
 from pipeline.parts.target_solvers import TARGET_SOLVERS, build_target_solver
 from solvers.gradient import GradientSearch
 from solvers.inversion import scored_starts
 from vqlso.archive import Archive
 from vqlso.contracts import LatentSpace, Solver
+from vqlso.problems.target_image import TargetImage
 from vqlso.progress import SILENT, Progress
 from vqlso.randomness import stream
 from vqlso.records import Context, Proposal, Scores, ScoreStatus
-from vqlso.target_problem import TargetImage
 
 STARTS = 16  # as `vqlso run invert`
 FOUND = 1e-9  # of the criterion: an image that was found again, to the last bit of a pixel

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.inversion_cases import SPACE
+from pipeline import pictures
 from pipeline.parts.generators import PACKAGED_DISCRIMINATOR, PACKAGED_GAN
-from pipeline.report import pictures
 from solvers.gradient import LBFGS
 from solvers.inversion import invert
 from vqlso.data.faces import procedural_faces
@@ -27,7 +27,7 @@ from vqlso.hardware import limit_threads
 from vqlso.images import to_bytes, to_unit
 from vqlso.objectives.criteria import PixelDistance, inspirational
 from vqlso.objectives.feature_networks import RandomTaps
-from vqlso.target_problem import TargetImage
+from vqlso.problems.target_image import TargetImage
 
 TARGETS, EVALUATIONS, SEED = 4, 150, 1001
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "inversion-realism.png"

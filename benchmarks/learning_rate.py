@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.configuration import composed
+from pipeline.configuration.composition import composed
 from pipeline.experiment import threads_of
 from pipeline.parts import SURROGATES
-from pipeline.preparation import prepare
-from pipeline.run_folder import RunFolder
+from pipeline.preparation.preparing import prepare
+from pipeline.runs.folder import RunFolder
 from vqlso.hardware import limit_threads
 from vqlso.progress import SILENT
 from vqlso.randomness import stream

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.report.pictures import grid
-from pipeline.run_folder import RunFolder
+from pipeline.pictures import grid
+from pipeline.runs.folder import RunFolder
 
 PAIRS_PER_ROW = 6
 

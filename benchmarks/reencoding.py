@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 from benchmarks.extra_tables import printed, titled
 from benchmarks.held_out import held_out_r2
 from benchmarks.recording import RESULTS, Recording
-from pipeline.configuration import composed
+from pipeline.configuration.composition import composed
 from pipeline.parts import build_retrainer
-from pipeline.preparation import prepare
-from pipeline.run_folder import RunFolder
+from pipeline.preparation.preparing import prepare
+from pipeline.runs.folder import RunFolder
 from pipeline.threads import threads_of
 from solvers.surrogates import GridBoosting
 from vqlso.archive import Archive

@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from pipeline import pictures
 from pipeline.ascent.groups import AFTER, BEFORE, BEST, REAL
 from pipeline.ascent.record import asked_in
-from pipeline.configuration import composed
-from pipeline.console import ConsoleProgress
+from pipeline.commands.console import ConsoleProgress
+from pipeline.configuration.composition import composed
 from pipeline.experiment import resume, start
-from pipeline.report import pictures
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.files import write_whole
 
 WAYS: Mapping[str, tuple[str, ...]] = {

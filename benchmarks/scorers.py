@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import cross_val_predict
 
-from pipeline.configuration import composed
+from pipeline.configuration.composition import composed
 from pipeline.experiment import threads_of
-from pipeline.preparation import prepare
-from pipeline.run_folder import RunFolder
-from pipeline.scorers import PEOPLE_SHARES
+from pipeline.preparation.preparing import prepare
+from pipeline.preparation.scorers import PEOPLE_SHARES
+from pipeline.runs.folder import RunFolder
 from vqlso.data.splits import split_people
 from vqlso.hardware import limit_threads
 from vqlso.images import to_bytes, to_unit

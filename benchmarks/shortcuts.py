@@ -36,10 +36,10 @@ from benchmarks.recording import RESULTS, Recording, write_result
 from benchmarks.shortcut_surrogates import FULL, SHORTCUTS, ContinuedLightGBM
 from benchmarks.tables import spread
 from benchmarks.whole_tables import reached
-from pipeline.configuration import composed
-from pipeline.preparation import Preparation, prepare
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
+from pipeline.configuration.composition import composed
+from pipeline.configuration.settings import ExperimentConfig
+from pipeline.preparation.preparing import Preparation, prepare
+from pipeline.runs.folder import RunFolder
 from solvers.contracts import TreeSurrogate
 from solvers.free_cells import FreeCells
 from solvers.surrogate_based import SurrogateSolver
@@ -47,7 +47,7 @@ from vqlso.archive import Archive
 from vqlso.hardware import limit_threads
 from vqlso.images import to_unit
 from vqlso.metrics.paired import paired_difference
-from vqlso.problems import ImageScore
+from vqlso.problems.image_score import ImageScore
 from vqlso.progress import SILENT
 from vqlso.records import Context
 

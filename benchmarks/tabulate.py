@@ -2,8 +2,10 @@
 
     python -m benchmarks.tabulate weighted=runs/w-s0,runs/w-s1,runs/w-s2 none=runs/n-s0,...
 
-One column per arm; each arm names the run folders of its seeds. Of two arms the last column is the
-mean difference, paired by the order of the folders.
+    python -m benchmarks.tabulate studies/figure3_faces
+
+One column per arm: an arm names the run folders of its seeds, or is a method of the study whose
+folder is given. Of two arms the last column is the mean difference, paired by the folders' order.
 """
 
 from __future__ import annotations
@@ -14,24 +16,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pyarrow import parquet
 
-from pipeline.run_folder import RunFolder
+from pipeline.comparison.parquet import RUNS_TABLE
+from pipeline.runs.folder import RunFolder
 from vqlso.metrics.intervals import mean_interval
 
 Summary = Mapping[str, Any]
-Figure = Callable[[Summary], float]
+Figure = Callable[[Summary], float | None]
 
 
 def _judge(key: str) -> Figure:
     return lambda summary: summary["judge"][key]
 
 
+def _minus(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b
+
+
 ROWS: dict[str, Figure] = {
     "queries' mean": lambda s: s["query_mean"],
     "references' mean": lambda s: s["reference_mean"],
     "random codes' mean": lambda s: s["random_codes_mean"],
-    "queries - references": lambda s: s["query_mean"] - s["reference_mean"],
-    "queries - random codes": lambda s: s["query_mean"] - s["random_codes_mean"],
+    "queries - references": lambda s: _minus(s["query_mean"], s["reference_mean"]),
+    "queries - random codes": lambda s: _minus(s["query_mean"], s["random_codes_mean"]),
     "best": lambda s: s["best"],
     "Top-10": lambda s: s["top10"],
     "Top-50": lambda s: s["top50"],
@@ -39,8 +47,8 @@ ROWS: dict[str, Figure] = {
     "best training image, reconstructed": lambda s: s["train_best_reconstructed"],
     "judge: queries' mean": _judge("query_mean"),
     "judge: references' mean": _judge("reference_mean"),
-    "judge: queries - references": lambda s: (
-        s["judge"]["query_mean"] - s["judge"]["reference_mean"]
+    "judge: queries - references": lambda s: _minus(
+        s["judge"]["query_mean"], s["judge"]["reference_mean"]
     ),
     "judge: best": _judge("best"),
     "judge: Top-10": _judge("top10"),
@@ -53,18 +61,26 @@ ROWS: dict[str, Figure] = {
 }
 
 
-def journalled(folder: RunFolder) -> dict[str, float]:
-    """What the summary leaves to the journal."""
+def journalled(folder: RunFolder) -> dict[str, float | None]:
+    """What the summary leaves to the journal; of a method without a surrogate nothing of that."""
     rounds = [event["shift"] for event in folder.journal.events("round")]
-    queries = folder.journal.events("query")
+    queries = list(folder.journal.events("query"))
+    fifth = len(queries) // 5
     return {
+        "queries' mean, first fifth": _mean(q["score"] for q in queries[:fifth]),
+        "queries' mean, last fifth": _mean(q["score"] for q in queries[-fifth:]),
         "generator's samples, first round": rounds[0]["mean"],
         "generator's samples, last round": rounds[-1]["mean"],
         "generator's samples, first round, judge": rounds[0]["judge_mean"],
         "generator's samples, last round, judge": rounds[-1]["judge_mean"],
-        "surrogate's prediction - score": _mean(q["predicted"] - q["score"] for q in queries),
-        "largest claim - prediction": max(abs(q["acquisition"] - q["predicted"]) for q in queries),
-        "cells that encode(decode(z)) changes": _mean(q["reencoded_cells"] for q in queries),
+        "surrogate's prediction - score": _mean(
+            _minus(q["predicted"], q["score"]) for q in queries
+        ),
+        "largest claim - prediction": max(
+            (abs(q["acquisition"] - q["predicted"]) for q in queries if q["bound"] is not None),
+            default=None,
+        ),
+        "cells that encode(decode(z)) changes": _mean(q.get("reencoded_cells") for q in queries),
     }
 
 
@@ -88,27 +104,32 @@ def table(arms: Mapping[str, Sequence[Path]]) -> str:
     return "\n".join(lines)
 
 
-def _minus(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b
-
-
-def _mean(values: Iterable[float]) -> float:
-    return float(np.mean(list(values)))
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _cell(values: Sequence[float | None]) -> str:
     if any(value is None for value in values):
-        return "not reached"
+        return "none"
     mean, half = mean_interval(np.array(values, dtype=np.float64))
     return f"{mean:.2f}" if np.isnan(half) else f"{mean:.2f} ± {half:.2f}"
 
 
+def arms_of(study: Path) -> dict[str, list[Path]]:
+    """The run folders of each method of a study, by seed."""
+    arms: dict[str, list[Path]] = {}
+    for run in parquet.read_table(study / RUNS_TABLE).sort_by("seed").to_pylist():
+        arms.setdefault(run["method"], []).append(study / run["run"])
+    return arms
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Print the table of the arms given as name=folder,folder,..."""
-    arms = {}
+    """Print the table of the arms given as name=folder,folder,... or by the folder of a study."""
+    arms: dict[str, list[Path]] = {}
     for argument in arguments:
-        arm, _, paths = argument.partition("=")
-        arms[arm] = [Path(path) for path in paths.split(",")]
+        arm, equals, paths = argument.partition("=")
+        arms |= {arm: [Path(path) for path in paths.split(",")]} if equals else arms_of(Path(arm))
     print(table(arms))
 
 

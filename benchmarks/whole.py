@@ -36,10 +36,10 @@ from benchmarks.trees.peers import Question, entmoot
 from benchmarks.whole_peer import Ask, Straightforward
 from benchmarks.whole_stages import Ledger, Period, Queried, Stages, TimedArchive, timed
 from benchmarks.whole_tables import cases, described, progress
-from pipeline.configuration import composed
-from pipeline.preparation import Preparation, prepare
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
+from pipeline.configuration.composition import composed
+from pipeline.configuration.settings import ExperimentConfig
+from pipeline.preparation.preparing import Preparation, prepare
+from pipeline.runs.folder import RunFolder
 from pipeline.tasks.search import build_loop
 from pipeline.threads import threads_of
 from solvers.surrogates import GridBoosting

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from benchmarks.trees.peers import Answer, Question
 from benchmarks.whole_stages import Queried, Stages, TimedArchive, timed
-from pipeline.settings import ExperimentConfig
+from pipeline.configuration.settings import ExperimentConfig
 from vqlso.contracts import Objective
 from vqlso.generators.vqvae import VQVAE, VQVAENetwork
 from vqlso.images import to_unit
-from vqlso.problems import ImageScore
+from vqlso.problems.image_score import ImageScore
 from vqlso.randomness import stream
 from vqlso.records import Context, Proposal, SolveStatus
 from vqlso.training.vqvae import vqvae_loss

@@ -10,14 +10,14 @@ from typing import Any, get_args
 
 from pipeline.ascent.methods import METHODS
 from pipeline.ascent.problem import SCORES
-from pipeline.configuration import nearest
+from pipeline.configuration.composition import nearest
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.parts import GENERATORS
-from pipeline.scorers import OBJECTIVES
-from pipeline.settings import ExperimentConfig
-from pipeline.sources import SOURCES
+from pipeline.preparation.scorers import OBJECTIVES
+from pipeline.preparation.sources import SOURCES
 from pipeline.tasks.registry import TASKS
 from pipeline.tasks.score_ascent import SUPER_RESOLUTION
-from pipeline.trackers import TRACKERS, require_installed
+from pipeline.tracking.trackers import TRACKERS, require_installed
 from solvers.directions.enjoy_editing import RegressorLoss
 from vqlso.data.textures import CLASSES
 from vqlso.errors import ConfigError
@@ -140,6 +140,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "data.crop": ("centre", "detector"),
     "data.wanted": (None, *CLASSES),
     "generator.kind": tuple(GENERATORS),
+    "generator.downsampling": (2, 4, 8, 16, 32),
     "generator.codebook.update": ("gradient", "ema"),
     "generator.decay": ("none", "cosine"),
     "generator.class_values": ("nearest", "free"),
@@ -206,7 +207,8 @@ def check(config: ExperimentConfig) -> None:
 
 
 def _check_data(config: ExperimentConfig) -> None:
-    size, multiple = config.data.size, GENERATORS[config.generator.kind].multiple
+    size = config.data.size
+    multiple = GENERATORS[config.generator.kind].multiple(config.generator)
     if size > MOST_PIXELS:
         raise ConfigError(f"data.size is at most {MOST_PIXELS} pixels, got {size}.")
     if size % multiple:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.apply_command import apply_edit
-from pipeline.evolve_command import evolve
-from pipeline.import_command import import_gan
-from pipeline.study_command import compare, sweep
-from pipeline.terminal import (
+from pipeline.commands.apply_edit import apply_edit
+from pipeline.commands.evolve import evolve
+from pipeline.commands.import_gan import import_gan
+from pipeline.commands.studies import compare, sweep
+from pipeline.commands.terminal import (
     SMOKE_TEST,
     Command,
     DebugOption,
@@ -29,10 +29,10 @@ from pipeline.terminal import (
     one_paragraph,
     progress,
 )
-from pipeline.trees_command import app as trees
+from pipeline.commands.trees import app as trees
 
 if TYPE_CHECKING:
-    from pipeline.run_folder import RunFolder
+    from pipeline.runs.folder import RunFolder
 
 app = typer.Typer(
     help="Discrete latent-space optimisation: search images that score higher than any seen.",
@@ -63,7 +63,7 @@ def run(
     """Run an experiment: size=tiny|demo|paper seed=N queries=N out=DIR data=faces|celeba|folder."""
 
     def go() -> RunFolder:
-        from pipeline.configuration import composed
+        from pipeline.configuration.composition import composed
 
         config = composed(experiment, overrides or [])
         # It imports torch, which takes seconds: a misspelt setting is told before.
@@ -95,7 +95,7 @@ def resume(
     def go() -> RunFolder:
         from pipeline.experiment import resume as resume_run
         from pipeline.origin import require_own
-        from pipeline.run_folder import RunFolder
+        from pipeline.runs.folder import RunFolder
 
         if not force:
             require_own(RunFolder.existing(folder))
@@ -126,7 +126,7 @@ app.command(cls=Command)(evolve)
 @app.command("list", cls=Command)
 def list_parts(as_json: JsonOption = False) -> None:
     """List what can be plugged in, and what needs installing."""
-    from pipeline.listing import listing, listing_table, matrix_table
+    from pipeline.commands.listing import listing, listing_table, matrix_table
 
     if as_json:
         typer.echo(json.dumps(listing(), indent=2))

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.configuration.settings import MetricsConfig
 from pipeline.distances import FEWEST, Target, distances
-from pipeline.journal import Event
-from pipeline.preparation import Preparation
-from pipeline.run_folder import RunFolder
-from pipeline.settings import MetricsConfig
+from pipeline.preparation.preparing import Preparation
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.journal import Event
 from vqlso.archive import Archive
 from vqlso.images import to_unit
 from vqlso.metrics.agreement import agreement

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.checks import check
-from pipeline.configuration import as_yaml, run_name, saved
-from pipeline.mirror import mirrored
+from pipeline.configuration.composition import as_yaml, run_name, saved
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.origin import FILE
+from pipeline.preparation.sources import anchored
 from pipeline.provenance import compare, environment
 from pipeline.report.page import write_report
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
-from pipeline.sources import anchored
+from pipeline.runs.folder import RunFolder
 from pipeline.tasks.registry import TASKS
 from pipeline.threads import threads_of
+from pipeline.tracking.mirror import mirrored
 from vqlso.errors import RunFolderError
 from vqlso.hardware import limit_threads
 from vqlso.progress import SILENT, Progress

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.grouped import ProposalGroup, asked_again
-from pipeline.journal import Event
-from pipeline.query_log import QueryLog, is_novel, rows_of_answers
-from pipeline.replay import replayed
 from pipeline.retraining import NoRetraining
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.grouped import ProposalGroup, asked_again
+from pipeline.runs.journal import Event
+from pipeline.runs.query_log import QueryLog, is_novel, rows_of_answers
+from pipeline.runs.replay import replayed
 from pipeline.shift import Settled, ShiftMonitor
 from vqlso.archive import Archive
 from vqlso.contracts import (

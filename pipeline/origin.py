@@ -17,10 +17,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.configuration import saved
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
-from pipeline.sources import default_cache
+from pipeline.configuration.composition import saved
+from pipeline.configuration.settings import ExperimentConfig
+from pipeline.preparation.sources import default_cache
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import RunFolderError
 
 KEY = "origin.key"

@@ -12,7 +12,7 @@ from vqlso.contracts import Generator, LatentSpace
 from vqlso.errors import DataError
 from vqlso.generators.style_based import StyleBasedGenerator
 from vqlso.generators.stylegan2.generator import StyleGAN2
-from vqlso.target_image import read_target
+from vqlso.problems.target_pictures import read_target
 
 
 def read_photo(path: Path, *, size: int) -> Tensor:

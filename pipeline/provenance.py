@@ -16,12 +16,12 @@ from typing import Any
 import pipeline
 import solvers
 import vqlso
-from pipeline.configuration import NOT_HASHED
-from pipeline.journal import plain
+from pipeline.configuration.composition import NOT_HASHED
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.origin import FACT, FILE, mark_of
-from pipeline.run_folder import RunFolder
-from pipeline.scorers import given_source
-from pipeline.settings import ExperimentConfig
+from pipeline.preparation.scorers import given_source
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.journal import plain
 from pipeline.threads import threads_of
 from vqlso.errors import RunFolderError
 from vqlso.hardware import available_cores

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pipeline.settings import ExperimentConfig
+from pipeline.configuration.settings import ExperimentConfig
 from vqlso.hardware import available_cores
 
 MOST_THREADS = 4

@@ -14,10 +14,10 @@ from solvers.random_search import RandomLatents
 from vqlso.archive import Archive
 from vqlso.contracts import Solver
 from vqlso.errors import SolverError
-from vqlso.problems import ImageScore
+from vqlso.problems.image_score import ImageScore
+from vqlso.problems.target_image import TargetImage
 from vqlso.randomness import stream
 from vqlso.records import Context, Proposal, Scores
-from vqlso.target_problem import TargetImage
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vqlso.objectives.criteria import Criterion, PixelDistance
+from vqlso.problems.target_image import TargetImage
 from vqlso.spaces import RealVectors
-from vqlso.target_problem import TargetImage
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipeline.cli import app
-from pipeline.journal import Event, without_time
-from pipeline.run_folder import RunFolder
-from pipeline.terminal import INTERRUPTED
+from pipeline.commands.terminal import INTERRUPTED
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.journal import Event, without_time
 
 # With few codes and small batches the generator uses all of them after a handful of epochs, so
 # that trees split, queries are new and retraining changes codes.

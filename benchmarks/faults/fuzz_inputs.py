@@ -13,7 +13,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pipeline.journal import LINK, link_to
+from pipeline.runs.journal import LINK, link_to
 
 Edit = tuple[float, int, bytes]
 Contents = st.SearchStrategy[bytes]

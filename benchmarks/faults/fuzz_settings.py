@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from benchmarks.faults.fuzz_inputs import damaged
 from pipeline.checks import check
-from pipeline.configuration import as_yaml, composed, config_folder, saved
-from pipeline.settings import ExperimentConfig
-from pipeline.study import read_study
+from pipeline.configuration.composition import as_yaml, composed, config_folder, saved
+from pipeline.configuration.settings import ExperimentConfig
+from pipeline.studies.study import read_study
 
 Change = tuple[str, Any]
 

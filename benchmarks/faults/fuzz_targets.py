@@ -37,18 +37,18 @@ from benchmarks.faults.fuzz_settings import (
     values,
 )
 from benchmarks.faults.fuzz_trees import boosters, graphs, instances, models, read_trees
+from pipeline.editing.record import EditDirection
 from pipeline.evolution.packing import settings_from, unpacked
 from pipeline.evolution.page.uploads import checked_photo
-from pipeline.journal import Journal
 from pipeline.report.record import journalled
-from pipeline.tasks.editing_record import EditDirection
+from pipeline.runs.journal import Journal
 from solvers.trees.storage import load as load_instance
 from vqlso.data.folder import image_folder
 from vqlso.generators.import_gan import read_gan
 from vqlso.generators.loading import load_generator
 from vqlso.generators.vqvae import VQVAE, VQVAENetwork, VQVAESettings
+from vqlso.problems.target_pictures import read_target
 from vqlso.randomness import stream
-from vqlso.target_image import read_target
 
 Read = Callable[[Any, Path], object]
 TESTS = Path(__file__).parents[2] / "tests"

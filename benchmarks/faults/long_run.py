@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.extra_tables import printed, titled
 from benchmarks.recording import RESULTS, Recording
-from pipeline.configuration import composed
+from pipeline.configuration.composition import composed
 from pipeline.experiment import start
 
 SETTINGS = (

@@ -17,32 +17,32 @@ from typing import Any
 WHOLE = "anything"  # the run from its first to its last instruction
 STAGES: dict[str, tuple[str, ...]] = {
     WHOLE: (),
-    "data": ("pipeline.preparation:load_data",),
+    "data": ("pipeline.preparation.preparing:load_data",),
     "training": (
-        "pipeline.shelf:Shelf.find_or_train",
+        "pipeline.runs.shelf:Shelf.find_or_train",
         "vqlso.training.gan_steps:AdversarialSteps.step",
     ),
     "starting set": (
-        "pipeline.preparation:encoded_start",
+        "pipeline.preparation.preparing:encoded_start",
         "pipeline.tasks.inversion:scored_starts",
     ),
     "fitting": ("solvers.surrogates.lightgbm:LightGBM.fit",),
     "solving": ("solvers.surrogate_based:maximize", "pipeline.loop:Loop.propose"),
     "scoring": (
-        "vqlso.problems:ImageScore.evaluate",
-        "vqlso.target_problem:TargetImage.evaluate",
+        "vqlso.problems.image_score:ImageScore.evaluate",
+        "vqlso.problems.target_image:TargetImage.evaluate",
     ),
-    "retraining": ("pipeline.retraining:WeightedRetraining.retrain",),
+    "retraining": ("pipeline.retraining.weighted:WeightedRetraining.retrain",),
     "measuring": ("pipeline.shift:ShiftMonitor.observe",),
     "writing": (
-        "pipeline.run_folder:RunFolder.write",
-        "pipeline.run_folder:RunFolder.keep_generator",
-        "pipeline.run_folder:RunFolder.keep_surrogate",
-        "pipeline.journal:Journal.append_all",
+        "pipeline.runs.folder:RunFolder.write",
+        "pipeline.runs.folder:RunFolder.keep_generator",
+        "pipeline.runs.folder:RunFolder.keep_surrogate",
+        "pipeline.runs.journal:Journal.append_all",
         "vqlso.training.fit_state:FitState.save",
     ),
     "evaluating": ("pipeline.tasks.search:evaluate",),
-    "reporting": ("pipeline.experiment:write_report", "pipeline.study_tables:write_tables"),
+    "reporting": ("pipeline.experiment:write_report", "pipeline.comparison.parquet:write_tables"),
 }
 NAMES = tuple(STAGES)
 

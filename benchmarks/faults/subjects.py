@@ -10,8 +10,8 @@ from typing import Any
 import torch
 import yaml
 
-from pipeline.journal import without_time
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.journal import without_time
 from vqlso.generators.vqvae import VQVAE, VQVAENetwork, VQVAESettings
 
 # Small enough for hundreds of runs; two retrainings, and two queries after each.

@@ -35,8 +35,8 @@ from benchmarks.faults.kills import difference
 from benchmarks.faults.web_person import Person, UnansweredError
 from benchmarks.faults.web_servers import POPULATION, Server
 from benchmarks.recording import RESULTS, Recording
-from pipeline.journal import Event, without_time
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.journal import Event, without_time
 from vqlso.randomness import stream
 
 SHARE = 0.6  # of the asked that are struck

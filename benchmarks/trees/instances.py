@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 
-from pipeline.sources import default_cache
+from pipeline.preparation.sources import default_cache
 from vqlso.data.celeba import celeba
 from vqlso.data.faces import procedural_faces
 from vqlso.errors import ConfigError

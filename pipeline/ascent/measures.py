@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import pictures
 from pipeline.ascent import groups
 from pipeline.ascent.groups import Group
 from pipeline.ascent.methods import Climb
 from pipeline.ascent.problem import Ascended
 from pipeline.ascent.record import EVALUATION, asked_in, latents_in, picture_file
-from pipeline.report import pictures
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
+from pipeline.configuration.settings import ExperimentConfig
+from pipeline.runs.folder import RunFolder
 from vqlso.images import to_unit
 from vqlso.metrics.top_k import novel, top_k_curve
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
 
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.parts.solvers import SOLVERS, build_solver
 from pipeline.parts.target_solvers import TARGET_SOLVERS, build_target_solver
-from pipeline.settings import ExperimentConfig
 from pipeline.threads import threads_of
 from solvers.conditional_search import ConditionalSearch
 from solvers.policy_search import PolicySearch
@@ -17,9 +17,9 @@ from solvers.tuned_samples import TunedSamples
 from vqlso.contracts import DifferentiableGenerator, Solver
 from vqlso.errors import ConfigError
 from vqlso.generators.stylegan2.generator import StyleGAN2
-from vqlso.score_problem import NearPrior, ScoreAscent, differentiable
+from vqlso.problems.score_ascent import NearPrior, ScoreAscent, differentiable
+from vqlso.problems.target_image import TargetImage
 from vqlso.spaces import RealVectors
-from vqlso.target_problem import TargetImage
 from vqlso.training.generator_ascent import AscentTraining, TunableGenerator, TunedGenerators
 
 

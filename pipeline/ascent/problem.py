@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.parts.generators import PACKAGED_DISCRIMINATOR, stored_generator
-from pipeline.run_folder import RunFolder
-from pipeline.scorers import given_objective, prepare_scorers, with_degrees
-from pipeline.settings import ExperimentConfig
-from pipeline.shelf import Shelf
-from pipeline.sources import default_cache, load_data
+from pipeline.preparation.scorers import given_objective, prepare_scorers, with_degrees
+from pipeline.preparation.sources import default_cache, load_data
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.shelf import Shelf
 from vqlso.contracts import Generator, Objective
 from vqlso.data.celeba import has_binary_labels
 from vqlso.data.image_set import ImageSet
@@ -24,8 +24,8 @@ from vqlso.generators import load_discriminator
 from vqlso.objectives.climbable import ClimbableDegree, Realness
 from vqlso.objectives.degree_classifier import DegreeClassifier
 from vqlso.objectives.text_score import text_score
+from vqlso.problems.score_ascent import ScoreAscent
 from vqlso.progress import Progress
-from vqlso.score_problem import ScoreAscent
 
 # The images that an ascent should come near to: the best tenth of the data.
 TARGET_SHARE = 0.1

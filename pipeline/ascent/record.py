@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.archive import Archive
 from vqlso.errors import ObjectiveError, RunFolderError
-from vqlso.problems import ImageScore
+from vqlso.problems.image_score import ImageScore
+from vqlso.problems.target_image import TargetImage
 from vqlso.randomness import stream
 from vqlso.records import Context, Proposal, Scores
-from vqlso.target_problem import TargetImage
 
 STARTS = "archive/starts.npz"
 EVALUATION = "evaluation.npz"

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.settings import ExperimentConfig
+from pipeline.configuration.settings import ExperimentConfig
 from vqlso.objectives.python_callable import source_hash
 from vqlso.objectives.text_score import IMAGE_ENCODER, TEXTS
 

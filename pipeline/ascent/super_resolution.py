@@ -11,24 +11,24 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline import pictures
 from pipeline.ascent.loop import AscentLoop
 from pipeline.ascent.record import asked_in, best_latent, scored_start
 from pipeline.ascent.sources import sources_of
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.loop import Budget
 from pipeline.parts.generators import stored_generator
 from pipeline.parts.target_solvers import build_target_solver
-from pipeline.report import pictures
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
+from pipeline.runs.folder import RunFolder
 from vqlso.contracts import Solver
 from vqlso.errors import ConfigError
 from vqlso.images import to_bytes
 from vqlso.objectives.criteria import Criterion
 from vqlso.objectives.downscaling import DownscaledDistance, downscaled
+from vqlso.problems.target_image import TargetImage
+from vqlso.problems.target_pictures import drawn_targets, read_target
 from vqlso.progress import Progress
 from vqlso.spaces import CodeGrid
-from vqlso.target_image import drawn_targets, read_target
-from vqlso.target_problem import TargetImage
 
 RESULT, STRIP, LATENT = "result.png", "strip.png", "latent.safetensors"
 

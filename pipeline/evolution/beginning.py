@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from pipeline.configuration import saved
+from pipeline.configuration.composition import saved
 from pipeline.evolution.generators import KEPT
 from pipeline.evolution.photos import latent_of
 from pipeline.evolution.settings import EvolutionSettings
-from pipeline.run_folder import RunFolder
-from pipeline.sources import default_cache, load_data
+from pipeline.preparation.sources import default_cache, load_data
+from pipeline.runs.folder import RunFolder
 from solvers.preference import CodeVariation, Variation, VectorVariation
 from vqlso.archive import Archive
 from vqlso.contracts import EncodingGenerator, Generator, LatentSpace

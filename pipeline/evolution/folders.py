@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from pipeline.configuration import as_yaml, saved
+from pipeline.configuration.composition import as_yaml, saved
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.evolution.beginning import Beginning
 from pipeline.evolution.generators import (
     FACTS,
@@ -25,13 +26,12 @@ from pipeline.evolution.record import PHOTO, TARGET
 from pipeline.evolution.settings import TASK, EvolutionSettings
 from pipeline.origin import FILE as ENVIRONMENT
 from pipeline.provenance import environment
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
+from pipeline.runs.folder import RunFolder
 from solvers.preference import PreferenceEvolution
 from vqlso.checkpoints import kind_of
 from vqlso.contracts import Generator, LatentSpace
 from vqlso.errors import DataError, RunFolderError, VqlsoError
-from vqlso.preference import Preference
+from vqlso.problems.preference import Preference
 
 S = TypeVar("S")
 

@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.configuration import config_folder
+from pipeline.configuration.composition import config_folder
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.evolution.settings import EvolutionSettings
 from pipeline.parts.generators import GENERATORS, PACKAGED_FILES
-from pipeline.run_folder import RunFolder, writing
-from pipeline.settings import ExperimentConfig
-from pipeline.shelf import PACKAGED
+from pipeline.runs.folder import RunFolder, writing
+from pipeline.runs.shelf import PACKAGED
 from vqlso.checkpoints import kind_of
 from vqlso.contracts import Generator, LatentSpace
 from vqlso.errors import (
@@ -25,7 +25,7 @@ from vqlso.generators import load_generator
 
 KEPT = "networks/generator.safetensors"
 FACTS = "preparation.json"
-PACKAGED_VQVAE = PACKAGED / "generator-d08c1b85a2225a0b.safetensors"
+PACKAGED_VQVAE = PACKAGED / "generator-ab83abfe7a7c24bd.safetensors"
 NAMED = {"vqvae": PACKAGED_VQVAE, **PACKAGED_FILES}
 
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from pipeline.evolution.beginning import damaged
 from pipeline.evolution.record import Answer, course
-from pipeline.journal import Event
 from pipeline.loop import Budget, Loop
-from pipeline.replay import replayed
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.journal import Event
+from pipeline.runs.replay import replayed
 from solvers.preference import PreferenceEvolution
 from vqlso.archive import Archive
-from vqlso.preference import Preference
+from vqlso.problems.preference import Preference
 from vqlso.records import Proposal, Scores
 
 

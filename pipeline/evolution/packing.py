@@ -22,7 +22,7 @@ from pipeline.evolution.generators import FACTS
 from pipeline.evolution.photos import EDGE
 from pipeline.evolution.record import PHOTO, TARGET
 from pipeline.evolution.settings import MOST_SEED, EvolutionSettings
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import DataError
 
 ABOUT = "session.json"

@@ -19,9 +19,9 @@ from vqlso.errors import ConfigError, DataError
 from vqlso.images import to_bytes, to_unit
 from vqlso.objectives.criteria import inspirational
 from vqlso.objectives.feature_networks import RandomTaps
+from vqlso.problems.target_image import TargetImage
+from vqlso.problems.target_pictures import read_target
 from vqlso.randomness import stream
-from vqlso.target_image import read_target
-from vqlso.target_problem import TargetImage
 
 MOST_BYTES = 32_000_000
 EDGE = 256  # pixels of what is kept of a photo; criteria compare at no more than 128

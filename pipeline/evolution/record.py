@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.journal import Event
+from pipeline.runs.journal import Event
 
 # Files of a session, where it was begun with them.
 PHOTO, TARGET = "photo.png", "target.png"

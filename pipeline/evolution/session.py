@@ -19,10 +19,10 @@ from pipeline.evolution.folders import Opened, begun, received, reopened
 from pipeline.evolution.packing import packed
 from pipeline.evolution.photos import png_of
 from pipeline.evolution.settings import EvolutionSettings
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from solvers.preference.evolution import Picked
 from vqlso.errors import DataError, RunFolderError
-from vqlso.preference import Preference, answered
+from vqlso.problems.preference import Preference, answered
 
 __all__ = ["EvolutionSession", "EvolutionSettings", "Step"]
 

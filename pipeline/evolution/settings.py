@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from pipeline.configuration.settings import DataConfig, ExperimentConfig, GeneratorConfig
+from pipeline.configuration.task_settings import EvolveConfig
 from pipeline.parts.generators import FAMILIES, GENERATORS
-from pipeline.settings import DataConfig, ExperimentConfig, GeneratorConfig
-from pipeline.task_settings import EvolveConfig
 from vqlso.errors import ConfigError
 
 Start = Literal["random", "photo"]

@@ -8,9 +8,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.configuration.settings import ExperimentConfig, GeneratorConfig
 from pipeline.parts.training import found_or_trained
-from pipeline.settings import ExperimentConfig, GeneratorConfig
-from pipeline.shelf import Shelf
+from pipeline.runs.shelf import Shelf
 from vqlso.data.image_set import ImageSet
 from vqlso.generators.diffusion.generator import DDIM
 from vqlso.generators.diffusion.settings import DDIMSettings, Sampling

@@ -8,9 +8,9 @@ from math import prod
 from pathlib import Path
 from typing import cast
 
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.parts.part import Part
 from pipeline.parts.solvers import SOLVERS
-from pipeline.settings import ExperimentConfig
 from solvers.directions import (
     DirectionCMAES,
     DirectionFromSamples,
@@ -24,12 +24,12 @@ from solvers.directions import (
 from solvers.directions.enjoy_editing import EditingLoss, RegressorLoss
 from solvers.directions.from_samples import LearnsNormal
 from solvers.evolution import MOST_DIMENSIONS
-from vqlso.direction import Direction
 from vqlso.errors import ConfigError, SolverError
 from vqlso.generators import load_discriminator
 from vqlso.generators.stylegan2.discriminator import StyleGAN2Discriminator
 from vqlso.objectives.feature_networks import FeatureNetwork, RandomTaps
 from vqlso.objectives.vgg import VGG19Features
+from vqlso.problems.direction import Direction
 
 UNTRAINED = "random"
 

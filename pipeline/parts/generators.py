@@ -11,12 +11,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.configuration.settings import ExperimentConfig, GeneratorConfig
 from pipeline.parts.diffusion import ddim_space, load_ddim, trained_ddim
 from pipeline.parts.part import Latents
 from pipeline.parts.pgan import load_pgan
 from pipeline.parts.training import Train, found_or_trained
-from pipeline.settings import ExperimentConfig, GeneratorConfig
-from pipeline.shelf import PACKAGED, Shelf
+from pipeline.runs.shelf import PACKAGED, Shelf
 from vqlso.checkpoints import kind_of
 from vqlso.contracts import Generator, LatentSpace
 from vqlso.data.image_set import ImageSet
@@ -27,7 +27,7 @@ from vqlso.generators.pgan.settings import COARSEST
 from vqlso.generators.quantizer import CodebookSettings, CodebookUpdate
 from vqlso.generators.vae import DOWNSAMPLING as VAE_DOWNSAMPLING
 from vqlso.generators.vae import VAE, VAESettings
-from vqlso.generators.vqvae import DOWNSAMPLING, VQVAE, VQVAESettings
+from vqlso.generators.vqvae import VQVAE, VQVAESettings
 from vqlso.progress import Progress
 from vqlso.spaces import CodeGrid, RealVectors
 from vqlso.training.fitting import Decay, Optimisation
@@ -51,7 +51,7 @@ class GeneratorPart:
         line: what it is, in one line.
         latents: what a solver sees of them.
         encodes: whether it maps images to latents, without which it cannot be retrained here.
-        multiple: of which its images' sides are multiples.
+        multiple: of which its images' sides must be multiples.
         space: where its latents live, known before it is trained.
         load: reads it from a file.
         train: makes it for the restricted training set, or finds it, with its origin.
@@ -61,7 +61,7 @@ class GeneratorPart:
     line: str
     latents: Latents
     encodes: bool
-    multiple: int
+    multiple: Callable[[GeneratorConfig], int]
     space: Callable[[ExperimentConfig], LatentSpace]
     load: Callable[[GeneratorConfig, Path], Generator]
     train: Train
@@ -81,13 +81,14 @@ def vqvae_recipe(config: GeneratorConfig, image_size: int) -> tuple[VQVAESetting
             data_init=config.codebook.data_init,
             revival=config.codebook.revival,
         ),
+        downsampling=config.downsampling,
     )
     optimisation = Optimisation(config.learning_rate, cast(Decay, config.decay))
     return settings, VQVAETraining(config.epochs, config.batch_size, optimisation)
 
 
 def _code_grid(config: ExperimentConfig) -> CodeGrid:
-    side = config.data.size // DOWNSAMPLING
+    side = config.data.size // config.generator.downsampling
     return CodeGrid(config.generator.categories, side, side)
 
 
@@ -180,7 +181,7 @@ GENERATORS: dict[str, GeneratorPart] = {
         "discrete: grids of codes, an encoder and a decoder",
         latents="codes",
         encodes=True,
-        multiple=DOWNSAMPLING,
+        multiple=lambda config: config.downsampling,
         space=_code_grid,
         load=_load,
         train=_trained_vqvae,
@@ -190,7 +191,7 @@ GENERATORS: dict[str, GeneratorPart] = {
         "continuous: normal latents, an encoder and a decoder",
         latents="vectors",
         encodes=True,
-        multiple=VAE_DOWNSAMPLING,
+        multiple=lambda _: VAE_DOWNSAMPLING,
         space=_vectors,
         load=_load,
         train=_trained_vae,
@@ -200,7 +201,7 @@ GENERATORS: dict[str, GeneratorPart] = {
         "continuous: a diffusion model, searched by its initial noise; not retrained here",
         latents="vectors",
         encodes=False,
-        multiple=DDIMSettings().downsampling,
+        multiple=lambda _: DDIMSettings().downsampling,
         space=ddim_space,
         load=load_ddim,
         train=trained_ddim,
@@ -210,7 +211,7 @@ GENERATORS: dict[str, GeneratorPart] = {
         "continuous: a StyleGAN2 or 3, trained before; no encoder, so no retraining",
         latents="vectors",
         encodes=False,
-        multiple=1,
+        multiple=lambda _: 1,
         space=_own_space,
         load=_load_gan,
         train=_packaged_gan,
@@ -220,7 +221,7 @@ GENERATORS: dict[str, GeneratorPart] = {
         "continuous: a progressive GAN with classes, trained before; no encoder, so no retraining",
         latents="vectors",
         encodes=False,
-        multiple=COARSEST,
+        multiple=lambda _: COARSEST,
         space=_own_space,
         load=load_pgan,
         train=_packaged_gan,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from pipeline.configuration import nearest
-from pipeline.settings import ExperimentConfig
+from pipeline.configuration.composition import nearest
+from pipeline.configuration.settings import ExperimentConfig
 from vqlso.contracts import LatentSpace, Retrainer, Solver, Surrogate
 from vqlso.errors import ConfigError
 from vqlso.progress import Progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from pipeline.settings import GeneratorConfig
+from pipeline.configuration.settings import GeneratorConfig
 from vqlso.contracts import Generator
 from vqlso.generators import load_generator
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.parts.part import RetrainerPart, part
 from pipeline.retraining import NoRetraining, WeightedRetraining
-from pipeline.settings import ExperimentConfig
 from vqlso.contracts import Retrainer
 from vqlso.progress import SILENT, Progress
 from vqlso.training.fitting import Optimisation

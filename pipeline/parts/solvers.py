@@ -9,9 +9,9 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.parts.part import Latents, SolverPart, latents_of, part
 from pipeline.parts.surrogates import SURROGATES, build_surrogate
-from pipeline.settings import ExperimentConfig
 from pipeline.shift import DENSITY_ROWS
 from solvers.continuous_search import ContinuousSearch
 from solvers.contracts import ProbabilisticSurrogate, TreeSurrogate

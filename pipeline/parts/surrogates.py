@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.parts.part import SurrogatePart, part
-from pipeline.settings import ExperimentConfig
 from solvers.surrogates import GridBoosting, LightGBM
 from solvers.surrogates.dngo import DNGO
 from solvers.surrogates.forests import ExtraTrees, RandomForest

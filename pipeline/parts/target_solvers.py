@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
 
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.parts.part import EITHER, Latents, Part, latents_of, part
 from pipeline.parts.solvers import SOLVERS
-from pipeline.settings import ExperimentConfig
 from solvers.coordinate_search import CoordinateSearch
 from solvers.gradient import LBFGS, Adam, GradientSearch, Nesterov
 from solvers.nevergrad_search import NevergradSearch
@@ -19,9 +19,9 @@ from solvers.starts import Start
 from solvers.zeroth_order import ZerothOrder
 from vqlso.contracts import Solver
 from vqlso.errors import ConfigError
+from vqlso.problems.climbed_target import ClimbedTarget
+from vqlso.problems.target_image import TargetImage
 from vqlso.spaces import CodeGrid, RealVectors
-from vqlso.target_climbed import ClimbedTarget
-from vqlso.target_problem import TargetImage
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.settings import GeneratorConfig
-from pipeline.shelf import N, Shelf
+from pipeline.configuration.settings import GeneratorConfig
+from pipeline.runs.shelf import N, Shelf
 from vqlso.contracts import Generator
 from vqlso.data.image_set import ImageSet
 from vqlso.progress import Progress

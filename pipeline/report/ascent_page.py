@@ -13,12 +13,12 @@ from omegaconf import OmegaConf
 from pipeline.ascent import groups
 from pipeline.ascent.record import STARTS, Asked, asked_in, picture_file
 from pipeline.ascent.super_resolution import STRIP
+from pipeline.pictures import embedded
 from pipeline.report.digits import DEGREES, alone
 from pipeline.report.headline import Row, rows, score_digits
-from pipeline.report.pictures import embedded
 from pipeline.report.style import MUTED, SCORER, canvas, inline_svg, legend_above
 from pipeline.report.template import template
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 
 NAMES = {
     groups.BEST: "The best of all that was scored",

@@ -9,13 +9,13 @@ import numpy as np
 from markupsafe import Markup
 from omegaconf import OmegaConf
 
+from pipeline.editing.record import STRIP, Course
+from pipeline.pictures import embedded
 from pipeline.report.digits import Digits
 from pipeline.report.headline import rows, score_digits
-from pipeline.report.pictures import embedded
 from pipeline.report.style import MUTED, SCORER, canvas, inline_svg
 from pipeline.report.template import template
-from pipeline.run_folder import RunFolder
-from pipeline.tasks.editing_record import STRIP, Course
+from pipeline.runs.folder import RunFolder
 
 ROW = 22  # points of a bar and its gap
 

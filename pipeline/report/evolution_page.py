@@ -9,10 +9,10 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from pipeline.evolution.record import PHOTO, TARGET, Answer, Return, course, line
+from pipeline.pictures import data_uri, embedded, grid
 from pipeline.report.digits import DEGREES
-from pipeline.report.pictures import data_uri, embedded, grid
 from pipeline.report.template import template
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from markupsafe import Markup
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from omegaconf import OmegaConf
 
-from pipeline.journal import Event
+from pipeline.pictures import embedded
 from pipeline.report.digits import DEGREES
 from pipeline.report.headline import rows
-from pipeline.report.pictures import embedded
 from pipeline.report.style import JUDGE, SCORER, canvas, inline_svg, legend_above
 from pipeline.report.template import template
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.journal import Event
 
 LOSSES = {"generator loss": SCORER, "discriminator loss": JUDGE}
 # What a page says of its grids, and where its settings are, by task.

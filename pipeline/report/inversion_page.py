@@ -11,13 +11,13 @@ from markupsafe import Markup
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from omegaconf import OmegaConf
 
+from pipeline.inversion.record import STARTS, Found, found_in, strip_file
+from pipeline.pictures import embedded
 from pipeline.report.digits import DEGREES, alone
 from pipeline.report.headline import counted, rows
-from pipeline.report.pictures import embedded
 from pipeline.report.style import MUTED, SCORER, canvas, inline_svg
 from pipeline.report.template import template
-from pipeline.run_folder import RunFolder
-from pipeline.tasks.inversion_record import STARTS, Found, found_in, strip_file
+from pipeline.runs.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import numpy as np
 from markupsafe import Markup
 from omegaconf import OmegaConf
 
-from pipeline.report import figures, pictures
+from pipeline import pictures
+from pipeline.report import figures
 from pipeline.report.ascent_page import render_ascent
 from pipeline.report.digits import Digits
 from pipeline.report.distance_table import distance_tables
@@ -33,7 +34,7 @@ from pipeline.report.series import (
     two_scorers,
 )
 from pipeline.report.template import template
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.objectives.degree import LEVELS
 
 # Of the tasks that have a page of their own.

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from pipeline.journal import Event, Journal
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.journal import Event, Journal
 from vqlso.errors import RunFolderError
 from vqlso.records import ScoreStatus
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.journal import Event
 from pipeline.report.record import Queries, Record
+from pipeline.runs.journal import Event
 from vqlso.metrics.top_k import top_k_curve
 
 Vector = NDArray[np.float64]

@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import pictures
+from pipeline.configuration.settings import ExperimentConfig
+from pipeline.editing.keep import Kept, check_kept, keep
+from pipeline.editing.problem import Edited, editing_problem
+from pipeline.editing.quality import Changes, changed_by, evaluation_of, quality
+from pipeline.editing.record import DIRECTION, FOUND, STRIP, Course
+from pipeline.editing.search import find, images_a_proposal
 from pipeline.parts.direction_solvers import build_direction_solver
-from pipeline.report import pictures
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
-from pipeline.tasks.editing_keep import Kept, check_kept, keep
-from pipeline.tasks.editing_problem import Edited, editing_problem
-from pipeline.tasks.editing_quality import Changes, changed_by, evaluation_of, quality
-from pipeline.tasks.editing_record import DIRECTION, FOUND, STRIP, Course
-from pipeline.tasks.editing_search import find, images_a_proposal
+from pipeline.runs.folder import RunFolder
 from solvers.directions import DirectionFromSamples
-from vqlso.direction import Direction
 from vqlso.editing import conditional, strips
 from vqlso.errors import ConfigError, DataError
+from vqlso.problems.direction import Direction
 from vqlso.progress import Progress
 from vqlso.randomness import stream
 

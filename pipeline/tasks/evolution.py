@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
+from pipeline.configuration.settings import ExperimentConfig
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import ConfigError
 from vqlso.progress import Progress
 

@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import torch
 
+from pipeline.configuration.settings import ExperimentConfig
+from pipeline.configuration.task_settings import GANConfig
+from pipeline.preparation.sources import default_cache, load_data
 from pipeline.report.gan_page import looks_of
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
-from pipeline.sources import default_cache, load_data
-from pipeline.task_settings import GANConfig
+from pipeline.runs.folder import RunFolder
 from pipeline.tasks.gan_watching import Looked, Watcher, compared_rows, halvings
 from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings

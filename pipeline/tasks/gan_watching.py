@@ -12,9 +12,9 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.report import pictures
+from pipeline import pictures
 from pipeline.report.gan_page import sample_file
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.data.image_set import ImageSet
 from vqlso.errors import DataError
 from vqlso.metrics.frechet import FeatureNetwork, features, frechet_distance

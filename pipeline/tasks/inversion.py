@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 
+from pipeline import pictures
+from pipeline.configuration.settings import ExperimentConfig
+from pipeline.inversion.problem import Inverted, inversion_problem
+from pipeline.inversion.record import STARTS, Found, found_in, result_file, strip_file
 from pipeline.loop import Budget, Loop
 from pipeline.parts.target_solvers import build_target_solver, evaluations, searched_problem
-from pipeline.report import pictures
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
-from pipeline.tasks.inversion_problem import Inverted, inversion_problem
-from pipeline.tasks.inversion_record import STARTS, Found, found_in, result_file, strip_file
+from pipeline.runs.folder import RunFolder
 from solvers.gradient import GradientSearch
 from solvers.inversion import scored_starts
 from vqlso.archive import Archive
@@ -27,11 +27,11 @@ from vqlso.contracts import EncodingGenerator, Solver
 from vqlso.errors import ConfigError, DataError, SolverError
 from vqlso.images import to_bytes
 from vqlso.objectives.feature_networks import resized
+from vqlso.problems.target_image import TargetImage
 from vqlso.progress import Progress
 from vqlso.randomness import stream
 from vqlso.records import Proposal, Scores
 from vqlso.spaces import CodeGrid
-from vqlso.target_problem import TargetImage
 
 LATENT = "latent.safetensors"
 # Changes some 40 % of the packaged VQ-VAE's codes, and the pictures hardly.

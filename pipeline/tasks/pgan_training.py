@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
-from pipeline.shelf import Shelf
-from pipeline.sources import default_cache, load_data
-from pipeline.task_settings import PGANConfig
+from pipeline.configuration.settings import ExperimentConfig
+from pipeline.configuration.task_settings import PGANConfig
+from pipeline.preparation.sources import default_cache, load_data
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.shelf import Shelf
 from pipeline.tasks.gan_watching import Looked, Watcher, compared_rows, halvings
 from vqlso.data.image_set import ImageSet
 from vqlso.errors import ConfigError, DataError

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
+from pipeline.configuration.settings import ExperimentConfig
+from pipeline.runs.folder import RunFolder
 from pipeline.tasks.editing import check_edit, edit
 from pipeline.tasks.evolution import check_evolution, evolve
 from pipeline.tasks.gan_training import train_gan

@@ -12,9 +12,9 @@ from pipeline.ascent.problem import ascended, planned_problem
 from pipeline.ascent.record import scored_start
 from pipeline.ascent.sources import sources_of
 from pipeline.ascent.super_resolution import check_super_resolution, super_resolve
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.loop import Budget
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
+from pipeline.runs.folder import RunFolder
 from vqlso.contracts import LatentSpace
 from vqlso.errors import ConfigError, LatentSpaceError, SolverError
 from vqlso.generators.conditional_latents import FEWEST_PAIRS

@@ -5,20 +5,20 @@ from __future__ import annotations
 from time import perf_counter
 from typing import Any
 
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.evaluation import evaluate
-from pipeline.journal import Event
 from pipeline.loop import Budget, Loop
 from pipeline.parts import GENERATORS, RETRAINERS, build_retrainer, build_solver
 from pipeline.parts.direction_solvers import require_no_direction_solver
 from pipeline.parts.target_solvers import require_no_target_solver
-from pipeline.preparation import Preparation, prepare
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
+from pipeline.preparation.preparing import Preparation, prepare
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.journal import Event
 from pipeline.shift import Settled, ShiftMonitor
 from pipeline.threads import threads_of
 from vqlso.errors import ConfigError, LatentSpaceError, SolverError
 from vqlso.hardware import keep_few_kernels
-from vqlso.problems import ImageScore
+from vqlso.problems.image_score import ImageScore
 from vqlso.progress import SILENT, Progress
 
 

@@ -1,4 +1,4 @@
-"""Solvers of a `vqlso.direction.Direction`: the edit vector that changes one attribute most."""
+"""Solvers of an edit `Direction`: the vector that changes one attribute most."""
 
 from solvers.directions.cma_es import DirectionCMAES
 from solvers.directions.enjoy_editing import EnjoyEditing

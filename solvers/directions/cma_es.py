@@ -13,8 +13,8 @@ from solvers.directions.edit_history import EditHistory
 from solvers.evolution import MOST_DIMENSIONS
 from solvers.extras import extra_package
 from vqlso.archive import Archive
-from vqlso.direction import Direction
 from vqlso.errors import SolverError
+from vqlso.problems.direction import Direction
 from vqlso.randomness import stream
 from vqlso.records import Proposal, Scores
 

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from solvers.directions.edit_history import EditHistory
 from vqlso.archive import Archive
 from vqlso.contracts import DifferentiableGenerator, DifferentiableObjective
-from vqlso.direction import Direction
 from vqlso.errors import SolverError, TrainingError
 from vqlso.objectives.feature_networks import FeatureNetwork
+from vqlso.problems.direction import Direction
 from vqlso.randomness import stream
 from vqlso.records import Proposal, Scores
 

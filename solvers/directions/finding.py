@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from vqlso.archive import Archive
 from vqlso.contracts import CountsImages, Solver
-from vqlso.direction import Direction
 from vqlso.errors import ObjectiveError, TrainingError
+from vqlso.problems.direction import Direction
 from vqlso.records import Context
 
 FAILURES_IN_A_ROW = 20

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from solvers.directions.edit_history import EditHistory
 from vqlso.archive import Archive
-from vqlso.direction import Direction, lengths
 from vqlso.errors import SolverError
+from vqlso.problems.direction import Direction, lengths
 from vqlso.randomness import stream
 from vqlso.records import Proposal, Scores
 

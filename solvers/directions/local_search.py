@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from solvers.directions.edit_history import EditHistory
 from solvers.local_search import FAILURES_A_SUCCESS, GROWTH
 from vqlso.archive import Archive
-from vqlso.direction import Direction
 from vqlso.errors import SolverError
+from vqlso.problems.direction import Direction
 from vqlso.randomness import stream
 from vqlso.records import Proposal, Scores
 

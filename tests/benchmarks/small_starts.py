@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.trees.peers import Answer, Question
-from pipeline.configuration import composed
-from pipeline.preparation import Preparation
-from pipeline.settings import ExperimentConfig
+from pipeline.configuration.composition import composed
+from pipeline.configuration.settings import ExperimentConfig
+from pipeline.preparation.preparing import Preparation
 from solvers.trees import TreeEnsemble, maximize
 from vqlso.archive import Archive
 from vqlso.data.faces import procedural_faces

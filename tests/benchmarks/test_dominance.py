@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from benchmarks.dominance import differences, dominates, means, table
-from pipeline.compare import Arm
+from benchmarks.dominance import AXES, differences, dominates, reached, tables
+from pipeline.comparison.methods import Arm
 
 SEEDS = (0, 1, 2)
 
@@ -40,12 +40,14 @@ FIRST = arm("first", 1.0, 1.0, 5.0, 50.0, wobble=0.0)
 def test_ahead_on_every_axis_and_clear_of_zero(
     axes: tuple[float, ...], wobble: float, expected: bool
 ) -> None:
-    assert dominates(differences(arm("other", *axes, wobble=wobble), FIRST)) is expected
+    ours, theirs = (reached(each, AXES) for each in (arm("other", *axes, wobble=wobble), FIRST))
+    assert dominates(differences(ours, theirs), AXES) is expected
 
 
 def test_the_tables_say_what_was_reached_and_by_how_much() -> None:
     arms = [FIRST, arm("other", 2.0, 2.0, 4.0, 40.0, wobble=0.0)]
-    assert means(arms).splitlines()[2] == "| first | 3 | 1.00 | 1.00 | 5.00 | 50.0 |"
-    assert table(arms).splitlines()[2:] == [
+    reached_table, difference_table = tables(arms, AXES).split("\n\n")
+    assert reached_table.splitlines()[2] == "| first | 3 | 1.00 | 1.00 | 5.00 | 50.0 |"
+    assert difference_table.splitlines()[2:] == [
         "| other | 3 | +1 ± 0 | +1 ± 0 | -1 ± 0 | -10 ± 0 | yes |"
     ]

@@ -13,7 +13,7 @@ from benchmarks.whole import Ours, main, race
 from benchmarks.whole_peer import Straightforward, encoded, finetuned
 from benchmarks.whole_stages import QUERY_STAGES, STAGES, Ledger, Period, Queried, TimedArchive
 from benchmarks.whole_tables import cases, described, ratios, stages
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.images import to_unit
 
 CHOSEN = ("surrogate.", "generator.", "data.", "retrainer.batch", "retrainer.epochs")

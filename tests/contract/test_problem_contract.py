@@ -13,13 +13,13 @@ from toys import Mosaic, WeightedGrey, search
 
 from solvers.testing import SolverCase
 from vqlso.contracts import Generator, Problem
-from vqlso.direction import Direction
 from vqlso.errors import LatentSpaceError
 from vqlso.images import to_unit
 from vqlso.objectives.criteria import Criterion, PixelDistance
-from vqlso.problems import ImageScore
+from vqlso.problems.direction import Direction
+from vqlso.problems.image_score import ImageScore
+from vqlso.problems.target_image import TargetImage
 from vqlso.records import Context, Proposal, ScoreStatus
-from vqlso.target_problem import TargetImage
 
 HERE = Context(seed=0, round=0)
 

@@ -16,8 +16,8 @@ LONGEST = 40
 
 BUILD = """
 from pipeline.checks import check
-from pipeline.configuration import composed
-from pipeline.listing import listing
+from pipeline.configuration.composition import composed
+from pipeline.commands.listing import listing
 from pipeline.parts import build_retrainer, build_solver
 from vqlso.spaces import CodeGrid
 

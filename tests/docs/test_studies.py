@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from pipeline.study import planned, read_study
+from pipeline.studies.study import planned, read_study
 
 PAGE = Path(__file__).parents[2] / "docs" / "studies.md"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_runs import vqlso
 
-from pipeline.trees_files import read_demands, read_features
+from pipeline.commands.trees_files import read_demands, read_features
 from solvers.trees.backends import BACKENDS
 from solvers.trees.readers import lightgbm, onnx, sklearn, xgboost
 

@@ -14,10 +14,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny_runs import said, vqlso
 
-from pipeline.applying import Directions, inverted
-from pipeline.configuration import as_yaml, composed
-from pipeline.edited_files import LATENTS
-from pipeline.tasks.editing_record import DIRECTION, KIND, STRIP, EditDirection
+from pipeline.configuration.composition import as_yaml, composed
+from pipeline.editing.applying import Directions, inverted
+from pipeline.editing.files import LATENTS
+from pipeline.editing.record import DIRECTION, KIND, STRIP, EditDirection
 from solvers.inversion import Inversion, invert
 from vqlso.errors import ConfigError, DataError, LatentSpaceError
 from vqlso.generators import load_generator
@@ -128,7 +128,7 @@ def test_a_photo_is_sought_among_what_z_leads_to(
         found.append(invert(*given, **more))
         return found[-1]
 
-    monkeypatch.setattr("pipeline.applying.invert", kept)
+    monkeypatch.setattr("pipeline.editing.applying.invert", kept)
     directions = Directions.read([tmp_path / DIRECTION], runs / "gan.safetensors")
     subject = inverted(tmp_path / "photo.png", directions, evaluations=20)
     assert subject.latents.shape == (1, *generator.spaces[space].shape)

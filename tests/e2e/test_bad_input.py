@@ -11,8 +11,8 @@ import yaml
 from PIL import Image
 from tiny_runs import said, tiny, vqlso
 
-from pipeline import preparation
-from pipeline.run_folder import RunFolder
+from pipeline.preparation import preparing
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import CheckpointError, ConfigError, DataError, RunFolderError
 
 
@@ -71,7 +71,7 @@ def unfinished(finished: RunFolder, tmp_path: Path) -> RunFolder:
         ("generator.learning_rate=0", ["generator.learning_rate must be above 0"]),
         ("generator.checkpoint=none.safetensors", ["generator.checkpoint=none.safetensors"]),
         ("objective.kind=person", ["objective.kind", "callable"]),
-        ("surrogate.leaves=1", ["surrogate.leaves must be at least 2"]),
+        ("surrogate=lightgbm surrogate.leaves=1", ["surrogate.leaves must be at least 2"]),
         ("surrogate.kind=catboost", ["surrogate.kind 'catboost'"]),
         ("surrogate=grid_boosting surrogate.depth=3", ["surrogate.depth", "surrogate=lightgbm"]),
         ("surrogate=grid_boosting surrogate.leaves=8", ["surrogate.leaves", "no effect"]),
@@ -320,7 +320,7 @@ def test_data_that_have_changed_since(
 ) -> None:
     """A run is not continued on other training images than it was begun on."""
     folder = unfinished(finished, tmp_path)
-    load = preparation.load_data
+    load = preparing.load_data
 
     def fewer(*args):
         data = load(*args)
@@ -328,7 +328,7 @@ def test_data_that_have_changed_since(
         labels[np.flatnonzero(labels < 2)[0]] = 5
         return type(data)(**{**vars(data), "labels": labels})
 
-    monkeypatch.setattr(preparation, "load_data", fewer)
+    monkeypatch.setattr(preparing, "load_data", fewer)
     said(vqlso("resume", folder.path), "the data has changed", "Start a new run")
 
 

@@ -9,7 +9,7 @@ import lightgbm
 import pytest
 from tiny_runs import events, figures, run_tiny, tiny, vqlso
 
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 
 DEMANDED = {
     "queries",

@@ -10,11 +10,10 @@ import torch
 from PIL import Image
 from tiny_runs import events, figures, said, vqlso
 
+from pipeline.commands.terminal import INTERRUPTED
+from pipeline.editing.record import COURSE, DIRECTION, FOUND, STRIP, EditDirection
 from pipeline.parts.direction_solvers import DIRECTION_SOLVERS
-from pipeline.run_folder import RunFolder
-from pipeline.tasks.editing_record import COURSE, DIRECTION, FOUND, STRIP, EditDirection
-from pipeline.terminal import INTERRUPTED
-from vqlso.direction import Direction
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import ConfigError, DataError, LatentSpaceError, ObjectiveError
 from vqlso.generators import load_generator
 from vqlso.generators.stylegan2.generator import StyleGAN2
@@ -24,6 +23,7 @@ from vqlso.generators.vqvae import VQVAE, VQVAENetwork, VQVAESettings
 from vqlso.objectives.face_attributes import FaceAttributes
 from vqlso.objectives.face_identity import ProceduralIdentity
 from vqlso.objectives.factor_network import FactorNetwork
+from vqlso.problems.direction import Direction
 
 SMALL = (
     "threads=1",
@@ -158,7 +158,7 @@ def test_an_interrupted_search_ends_as_if_it_had_not_been(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("pipeline.tasks.editing_search.LINE", 16)
+    monkeypatch.setattr("pipeline.editing.search.LINE", 16)
     whole = found(tmp_path / "whole", networks, *more)
     calls, interrupted = [], Direction.evaluate
     effect = Direction.effect

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.data.faces import procedural_faces
 from vqlso.generators.vqvae import VQVAE
 from vqlso.images import to_unit

@@ -10,16 +10,15 @@ from PIL import Image
 from safetensors import safe_open
 from tiny_runs import events, figures, said, vqlso
 
-from pipeline.configuration import composed
+from pipeline.commands.terminal import INTERRUPTED
+from pipeline.configuration.composition import composed
+from pipeline.inversion.problem import inversion_problem
+from pipeline.inversion.record import found_in
 from pipeline.parts import SOLVERS
 from pipeline.parts.target_solvers import ONLY_TARGETS, TARGET_SOLVERS
-from pipeline.run_folder import RunFolder
-from pipeline.shelf import PACKAGED
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.shelf import PACKAGED
 from pipeline.tasks import inversion as inversion_task
-from pipeline.tasks.inversion_problem import inversion_problem
-from pipeline.tasks.inversion_record import found_in
-from pipeline.terminal import INTERRUPTED
-from vqlso import target_image
 from vqlso.errors import CheckpointError, ConfigError, DataError
 from vqlso.generators import load_discriminator, load_generator
 from vqlso.generators.pgan.class_space import ClassConditional
@@ -34,6 +33,7 @@ from vqlso.generators.vae import VAE, VAENetwork, VAESettings
 from vqlso.generators.vqvae import VQVAE, VQVAENetwork, VQVAESettings
 from vqlso.objectives.criteria import inspirational
 from vqlso.objectives.feature_networks import RandomTaps
+from vqlso.problems import target_pictures
 
 SMALL = ("threads=1", "queries=14", "invert.starts=4")
 ONE_EACH = ("lbfgs", "nevergrad")  # a method that tells targets apart by itself, and one that not
@@ -196,7 +196,7 @@ def test_the_search_begins_at_what_the_encoder_makes(
     solver = "coordinate" if kind == "vqvae" else "adam"
     target = f"invert.target={photos / 'noise.jpg'}"
     folder = inverted(tmp_path / "run", generators, f"solver={solver}", target, kind=kind)
-    wanted = target_image.read_target(photos / "noise.jpg")
+    wanted = target_pictures.read_target(photos / "noise.jpg")
     small = torch.nn.functional.interpolate(
         wanted[None], size=(32, 32), mode="bilinear", antialias=True
     )
@@ -218,7 +218,7 @@ def test_realism_counts_where_a_discriminator_is_given(
     (grey, *_), criterion = found_in(folder), summary["results"][0]["criterion"]
     assert grey.criterion == criterion
     real = load_discriminator(generators["discriminator"])(2 * images - 1)[0]
-    wanted = target_image.read_target(photos / "grey.png")[None]
+    wanted = target_pictures.read_target(photos / "grey.png")[None]
     distance = inspirational("l2+features", features=RandomTaps(), norm_weight=0)
     near = distance(images[:1], torch.zeros(1), distance.wanted(wanted, (16, 16)))
     assert criterion == pytest.approx(float(near - 0.5 * real), abs=1e-4)
@@ -366,7 +366,7 @@ def test_what_cannot_be_inverted(
 def test_a_picture_larger_than_memory(
     generators: dict[str, Path], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(target_image, "MOST_PIXELS", 1000)
+    monkeypatch.setattr(target_pictures, "MOST_PIXELS", 1000)
     target = f"invert.target={photos / 'grey.png'}"
     said(vqlso(*arguments(tmp_path / "run", generators, target)), "40 x 30 pixels", "shrink it")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_runs import events, run_tiny, said, tiny, vqlso
 
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import ObjectiveError
 
 MODULE = """

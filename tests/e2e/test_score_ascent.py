@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from pipeline.ascent.measures import CHANGED
 from pipeline.ascent.record import asked_in, latents_in
 from pipeline.ascent.super_resolution import LATENT, RESULT, STRIP
+from pipeline.commands.terminal import INTERRUPTED
 from pipeline.loop import Loop
-from pipeline.run_folder import RunFolder
-from pipeline.terminal import INTERRUPTED
+from pipeline.runs.folder import RunFolder
 from vqlso.generators import load_generator
 from vqlso.generators.stylegan2.discriminator import Discriminator, StyleGAN2Discriminator
 from vqlso.generators.stylegan2.generator import StyleGAN2

@@ -7,9 +7,9 @@ import pytest
 import torch
 from tiny_runs import said, vqlso
 
-from pipeline.configuration import composed
-from pipeline.run_folder import RunFolder
-from pipeline.sources import load_data
+from pipeline.configuration.composition import composed
+from pipeline.preparation.sources import load_data
+from pipeline.runs.folder import RunFolder
 from vqlso.data.textures import CLASSES, procedural_textures
 from vqlso.generators.pgan.generator import PGAN
 from vqlso.generators.pgan.network import PGANNetwork

@@ -8,7 +8,7 @@ import pytest
 from processes import needs_gloo
 from tiny_runs import TINY_EVENTS, events, tiny
 
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 
 # One thread each, as torchrun would choose; its free choice of a port lets tests run side by side.
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

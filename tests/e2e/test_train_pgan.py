@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from tiny_runs import said, vqlso
 
+from pipeline.commands.terminal import INTERRUPTED
 from pipeline.parts.generators import PACKAGED_FILES
 from pipeline.report.gan_page import looks_of, sample_file
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from pipeline.tasks import gan_watching, pgan_training
 from pipeline.tasks.gan_watching import compared_rows
-from pipeline.terminal import INTERRUPTED
 from vqlso.data.textures import CLASSES, procedural_textures
 from vqlso.generators import load_generator
 from vqlso.metrics.class_accuracy import ClassRecogniser

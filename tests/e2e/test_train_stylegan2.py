@@ -7,10 +7,10 @@ import pytest
 import torch
 from tiny_runs import vqlso
 
+from pipeline.commands.terminal import INTERRUPTED
 from pipeline.report.gan_page import looks_of, sample_file
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from pipeline.tasks import gan_training
-from pipeline.terminal import INTERRUPTED
 from vqlso.generators import load_discriminator, load_generator
 
 TINY = ("size=tiny", "threads=1", "data.size=16", "data.count=120", "gan.kimg=0.2")

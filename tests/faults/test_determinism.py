@@ -16,8 +16,8 @@ from tiny_runs import vqlso
 from benchmarks.faults.kills import difference
 from benchmarks.faults.subjects import SUBJECTS, Subject
 from pipeline.evolution.session import EvolutionSession, EvolutionSettings
-from pipeline.journal import without_time
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.journal import without_time
 from vqlso.generators.stylegan2.discriminator import Discriminator, StyleGAN2Discriminator
 from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.generators.stylegan2.network import StyleGAN2Network
@@ -25,7 +25,7 @@ from vqlso.generators.stylegan2.settings import StyleGAN2Settings
 from vqlso.objectives.face_attributes import FaceAttributes
 from vqlso.objectives.face_identity import ProceduralIdentity
 from vqlso.objectives.factor_network import FactorNetwork
-from vqlso.simulated_person import SimulatedPerson
+from vqlso.problems.simulated_person import SimulatedPerson
 
 SETTINGS = StyleGAN2Settings(16, 4, 4, 0, 1, 64, 8)
 EDIT = ("queries=24", "edit.anchors=2", "edit.longest=1", "edit.judges=2", "edit.originals=2")

@@ -14,7 +14,7 @@ import torch
 from tiny_runs import vqlso
 from torch import Tensor
 
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import TrainingError
 from vqlso.generators.pgan.settings import PGANSettings
 from vqlso.generators.stylegan2.settings import StyleGAN2Settings

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from toys import Mosaic, TurnEvery, WeightedGrey, search, training_set
 
-from pipeline.journal import Event, without_time
 from pipeline.loop import Budget, Loop
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.journal import Event, without_time
 from vqlso.errors import ObjectiveError
 from vqlso.objectives.retried import RetriedObjective
-from vqlso.problems import ImageScore
+from vqlso.problems.image_score import ImageScore
 
 
 @dataclass(frozen=True)

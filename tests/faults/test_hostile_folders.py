@@ -10,9 +10,9 @@ import yaml
 from PIL import Image
 from tiny_runs import said, vqlso
 
-from pipeline.configuration import as_yaml, composed, saved
+from pipeline.configuration.composition import as_yaml, composed, saved
 from pipeline.origin import mark_of
-from pipeline.study import read_study
+from pipeline.studies.study import read_study
 from vqlso.data.folder import image_folder
 from vqlso.errors import ConfigError
 

@@ -22,7 +22,7 @@ from vqlso.objectives.python_callable import (
     unimported_source_hash,
 )
 from vqlso.objectives.retried import RetriedObjective
-from vqlso.problems import ImageScore
+from vqlso.problems.image_score import ImageScore
 from vqlso.records import Context, Proposal, SolveStatus
 
 # What images ask for is in their first pixels, so that one process shows many faults.

@@ -15,7 +15,7 @@ import pytest
 from tiny_runs import events, figures, run_tiny, said, tiny, vqlso
 
 from pipeline.cli import app
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import RunFolderError
 
 if sys.platform != "linux":

@@ -14,7 +14,7 @@ import pytest
 from test_resources import ended
 from tiny_runs import events, figures, run_tiny, tiny
 
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import RunFolderError
 
 if sys.platform != "linux":

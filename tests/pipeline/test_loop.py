@@ -10,14 +10,14 @@ import pytest
 from torch import Tensor
 from toys import SPACE, Mosaic, TurnEvery, WeightedGrey, search, training_set
 
-from pipeline.journal import Event, Journal, without_time
 from pipeline.loop import Budget, Loop
 from pipeline.retraining import NoRetraining
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.journal import Event, Journal, without_time
 from pipeline.shift import Settled, ShiftMonitor
 from vqlso.errors import ObjectiveError, RunFolderError
 from vqlso.images import to_unit
-from vqlso.problems import ImageScore
+from vqlso.problems.image_score import ImageScore
 from vqlso.records import Proposal, Scores
 
 SEEING = WeightedGrey()

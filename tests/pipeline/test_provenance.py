@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import provenance
-from pipeline.configuration import composed
+from pipeline.configuration.composition import composed
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.provenance import FILE, compare, environment
-from pipeline.run_folder import RunFolder
-from pipeline.settings import ExperimentConfig
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import RunFolderError
 
 OWN = ("objective=callable", "objective.target=own_resumed_score:score")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.settings import ExperimentConfig
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.threads import MOST_THREADS, pools_of, threads_of
 
 

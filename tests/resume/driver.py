@@ -16,9 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pipeline import experiment, shelf
+from pipeline import experiment
 from pipeline.cli import app
-from pipeline.journal import Journal
+from pipeline.runs import shelf
+from pipeline.runs.journal import Journal
 from vqlso.training import fitting
 from vqlso.training.fit_state import FitState, Kept
 

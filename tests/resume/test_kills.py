@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tiny_runs import TINY_EVENTS, events, figures, tiny, vqlso
 
-from pipeline.run_folder import RunFolder
-from pipeline.terminal import INTERRUPTED
+from pipeline.commands.terminal import INTERRUPTED
+from pipeline.runs.folder import RunFolder
 
 if sys.platform == "win32":
     pytest.skip("no such signal here", allow_module_level=True)

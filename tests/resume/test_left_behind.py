@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tiny_runs import events, figures, vqlso
 
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import RunFolderError
 from vqlso.files import locked, write_whole
 

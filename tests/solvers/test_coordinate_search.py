@@ -11,8 +11,8 @@ from solvers.surrogate_based import SurrogateSolver
 from solvers.surrogates import LightGBM
 from solvers.testing import assert_same
 from vqlso.objectives.criteria import Criterion, PixelDistance
+from vqlso.problems.target_image import TargetImage
 from vqlso.spaces import CodeGrid
-from vqlso.target_problem import TargetImage
 
 SPACE = CodeGrid(categories=5, height=2, width=3)
 WANTED = np.array([[4, 0, 2], [1, 1, 3]])

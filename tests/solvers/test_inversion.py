@@ -11,9 +11,9 @@ from solvers.local_search import LocalSearch
 from solvers.random_search import RandomLatents
 from vqlso.errors import SolverError
 from vqlso.objectives.criteria import Criterion, Realism
-from vqlso.problems import ImageScore
-from vqlso.target_image import drawn_targets
-from vqlso.target_problem import TargetImage
+from vqlso.problems.image_score import ImageScore
+from vqlso.problems.target_image import TargetImage
+from vqlso.problems.target_pictures import drawn_targets
 
 
 def test_a_reconstruction_is_reached_and_ends_the_search():

@@ -18,7 +18,7 @@ pytest.importorskip("ray", reason="Ray is not installed")
 
 from ray import exceptions
 
-from pipeline.ray_workers import Machines, _why_lost, require_cluster
+from pipeline.studies.ray_workers import Machines, _why_lost, require_cluster
 from vqlso.errors import StudyError
 
 COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]

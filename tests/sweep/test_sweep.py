@@ -12,10 +12,10 @@ import yaml
 from swept_studies import Place, table, tables
 from tiny_runs import said, vqlso
 
-from pipeline import jobs
-from pipeline.run_folder import RunFolder
-from pipeline.study import studies
-from pipeline.study_folder import StudyFolder
+from pipeline.runs.folder import RunFolder
+from pipeline.studies import jobs
+from pipeline.studies.folder import StudyFolder
+from pipeline.studies.study import studies
 from vqlso.errors import ConfigError, MissingExtraError, StudyError
 
 
@@ -211,7 +211,7 @@ def test_seeds_of_ones_own(copied: Place) -> None:
 
 def test_without_ray(swept: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "pipeline.ray_workers", raising=False)
+    monkeypatch.delitem(sys.modules, "pipeline.studies.ray_workers", raising=False)
     result = vqlso("sweep", "deaths.yaml")
     assert result.exit_code == MissingExtraError.exit_code
     said(result, "pip install 'vqlso[sweep]'", "--workers 0")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.configuration import composed
-from pipeline.jobs import Outcome, Preparing, Running
-from pipeline.sweep_console import Bars, Lines
+from pipeline.configuration.composition import composed
+from pipeline.studies.console import Bars, Lines
+from pipeline.studies.jobs import Outcome, Preparing, Running
 
 QUERY = '{"event": "query", "id": 0}\n'
 
@@ -55,7 +55,7 @@ def test_lines_tell_how_long_the_rest_will_take(
     runs: list[Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = iter([0.0, 0.0, 0.0, 30.0, 90.0])
-    monkeypatch.setattr("pipeline.sweep_console.monotonic", lambda: next(now))
+    monkeypatch.setattr("pipeline.studies.console.monotonic", lambda: next(now))
     said: list[str] = []
     complaints: list[str] = []
     lines = Lines(complaints.append, said.append)

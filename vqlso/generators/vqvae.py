@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from vqlso.hardware import autocast
 from vqlso.spaces import CodeGrid
 
 KIND = "vqvae"
-DOWNSAMPLING = 8
 LEAK = 0.01
 
 
@@ -31,16 +31,19 @@ class VQVAESettings:
     """The architecture; the defaults are the paper's (003, tables 2-4).
 
     Attributes:
-        image_size: H = W in pixels, a multiple of 8; the code grid is H/8 x W/8.
-        width: filters of the first stage; the others are 2 and 4 times as wide.
+        image_size: H = W in pixels, a multiple of `downsampling`.
+        width: filters of the first stage; each other is twice as wide as the one before.
         categories: K, number of codes.
         dimension: D, length of each code vector.
         residual_blocks: blocks in the encoder and in the decoder.
         codebook: how the codebook learns.
+        downsampling: pixels along a side of a cell, a power of two: as many stages halve the
+            image. The code grid is H / downsampling x W / downsampling.
 
     Raises:
-        DataError: an image size that cannot be halved three times.
-        ConfigError: a number of filters, codes or dimensions below 1, or of blocks below 0.
+        DataError: an image size that is no multiple of `downsampling`.
+        ConfigError: a number of filters, codes or dimensions below 1, or of blocks below 0; a
+            cell that halving does not make.
     """
 
     image_size: int = 64
@@ -49,18 +52,34 @@ class VQVAESettings:
     dimension: int = 64
     residual_blocks: int = 2
     codebook: CodebookSettings = CodebookSettings()
+    downsampling: int = 8
 
     def __post_init__(self) -> None:
-        if self.image_size <= 0 or self.image_size % DOWNSAMPLING:
+        if self.downsampling < 2 or self.downsampling.bit_count() != 1:
+            raise ConfigError(
+                "A VQ-VAE's generator.downsampling is the side of a cell in pixels, 2, 4, 8, 16 "
+                f"...; got {self.downsampling}."
+            )
+        if self.image_size <= 0 or self.image_size % self.downsampling:
             raise DataError(
-                f"The VQ-VAE halves the image three times: its size must be a multiple of "
-                f"{DOWNSAMPLING}, got {self.image_size}."
+                f"The VQ-VAE makes cells of {self.downsampling} pixels: the image's size must be "
+                f"a multiple of it, got {self.image_size}."
             )
         if min(self.width, self.categories, self.dimension) < 1 or self.residual_blocks < 0:
             raise ConfigError(
                 "A VQ-VAE needs width, categories and dimension of at least 1 and no negative "
                 f"number of residual blocks; got {self}."
             )
+
+    @property
+    def side(self) -> int:
+        """Cells along a side of the code grid."""
+        return self.image_size // self.downsampling
+
+    @property
+    def widths(self) -> list[int]:
+        """Filters of the stages that halve the image."""
+        return [self.width << stage for stage in range(self.downsampling.bit_length() - 1)]
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> VQVAESettings:
@@ -82,34 +101,38 @@ class _Residual(nn.Module):
 
 
 def _encoder(s: VQVAESettings) -> nn.Sequential:
-    a, b, c = s.width, 2 * s.width, 4 * s.width
+    widest = s.widths[-1]
     return nn.Sequential(
-        nn.Conv2d(3, a, 4, 2, 1),
+        *_halvings([3, *s.widths]),
+        nn.Conv2d(widest, widest, 3, 1, 1),
         nn.LeakyReLU(LEAK),
-        nn.Conv2d(a, b, 4, 2, 1),
-        nn.LeakyReLU(LEAK),
-        nn.Conv2d(b, c, 4, 2, 1),
-        nn.LeakyReLU(LEAK),
-        nn.Conv2d(c, c, 3, 1, 1),
-        nn.LeakyReLU(LEAK),
-        *(_Residual(c) for _ in range(s.residual_blocks)),
-        nn.Conv2d(c, s.dimension, 1),
+        *(_Residual(widest) for _ in range(s.residual_blocks)),
+        nn.Conv2d(widest, s.dimension, 1),
         nn.LeakyReLU(LEAK),
     )
+
+
+def _halvings(channels: Sequence[int]) -> Iterator[nn.Module]:
+    for before, after in pairwise(channels):
+        yield nn.Conv2d(before, after, 4, 2, 1)
+        yield nn.LeakyReLU(LEAK)
 
 
 def _decoder(s: VQVAESettings) -> nn.Sequential:
-    a, b, c = s.width, 2 * s.width, 4 * s.width
+    widest = s.widths[-1]
     return nn.Sequential(
-        nn.Conv2d(s.dimension, c, 3, 1, 1),
+        nn.Conv2d(s.dimension, widest, 3, 1, 1),
         nn.LeakyReLU(LEAK),
-        *(_Residual(c) for _ in range(s.residual_blocks)),
-        nn.ConvTranspose2d(c, b, 4, 2, 1),
-        nn.LeakyReLU(LEAK),
-        nn.ConvTranspose2d(b, a, 4, 2, 1),
-        nn.LeakyReLU(LEAK),
-        nn.ConvTranspose2d(a, 3, 4, 2, 1),
+        *(_Residual(widest) for _ in range(s.residual_blocks)),
+        *_doublings(s.widths[::-1]),
+        nn.ConvTranspose2d(s.width, 3, 4, 2, 1),
     )
+
+
+def _doublings(channels: Sequence[int]) -> Iterator[nn.Module]:
+    for before, after in pairwise(channels):
+        yield nn.ConvTranspose2d(before, after, 4, 2, 1)
+        yield nn.LeakyReLU(LEAK)
 
 
 class VQVAENetwork(nn.Module):
@@ -139,11 +162,7 @@ class VQVAE:
     def __init__(self, network: VQVAENetwork, batch_size: int = 256) -> None:
         self.network = network.eval().requires_grad_(False)
         self.settings = network.settings
-        self.space = CodeGrid(
-            self.settings.categories,
-            self.settings.image_size // DOWNSAMPLING,
-            self.settings.image_size // DOWNSAMPLING,
-        )
+        self.space = CodeGrid(self.settings.categories, self.settings.side, self.settings.side)
         self.batch_size = batch_size
 
     @property

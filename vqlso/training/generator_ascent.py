@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from vqlso.contracts import DifferentiableGenerator, DifferentiableObjective
 from vqlso.errors import ConfigError, TrainingError
+from vqlso.problems.score_ascent import as_stored
 from vqlso.randomness import stream
-from vqlso.score_problem import as_stored
 from vqlso.spaces import RealVectors
 
 STEP_AND_LATENT = "step x "

@@ -29,7 +29,7 @@ BLUR_REACH = 4  # pixels
 LEAST_BLUR = 0.05  # pixels: as good as none
 TEMPERATURES = (0.25, 4.0)
 
-# Enters the names of trained networks (pipeline/shelf.py), so that no run takes a network that
+# Enters the names of trained networks (pipeline/runs/shelf.py), so that no run takes a network that
 # other code made for its own. Raise it with any change here, in fitting.py or in the network's
 # architecture after which the same recipe trains other weights; then train the packaged networks
 # anew (vqlso/weights/README.md).

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pipeline.evolution.settings import MOST_IMAGES
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import DataError, RunFolderError
 
 FILE = "picks.json"

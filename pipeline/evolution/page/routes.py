@@ -17,7 +17,7 @@ from pipeline.evolution.page.sessions import OpenSessions
 from pipeline.evolution.page.state import TILE_EDGE, picture, revision
 from pipeline.evolution.page.uploads import LIMITS, MEGABYTE, Uploads, checked_photo, received
 from pipeline.evolution.photos import png_of
-from pipeline.report.pictures import embedded
+from pipeline.pictures import embedded
 from vqlso.errors import DataError, RunFolderError, VqlsoError
 
 if TYPE_CHECKING:

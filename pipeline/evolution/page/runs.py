@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evolution.settings import TASK
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import RunFolderError
 
 DEPTH = 3  # levels at which run folders are looked for: studies keep theirs deeper than others

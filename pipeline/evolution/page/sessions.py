@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.evolution.page.drafts import draft_of, kept_draft
 from pipeline.evolution.page.runs import RunsFolder
 from pipeline.evolution.page.state import described, revision
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import DataError, RunFolderError
 
 if TYPE_CHECKING:

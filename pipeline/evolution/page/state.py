@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.report.pictures import data_uri, embedded
+from pipeline.pictures import data_uri, embedded
 
 if TYPE_CHECKING:
     from pipeline.evolution.session import EvolutionSession, Step

@@ -55,7 +55,7 @@ def limit_options(limits: Limits) -> dict[str, int | float]:
 class HighsBackend(ReducedBackend):
     """Branch and cut by HiGHS, deterministic on one thread."""
 
-    # Of 64 free cells most codes go, and with them 29 of 30 parts of the time
+    # Of 64 free cells most codes go, and with them nearly all of the time
     # (docs/tree-benchmarks.md).
     is_narrowed = True
 

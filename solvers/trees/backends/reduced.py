@@ -75,7 +75,7 @@ class ReducedBackend(ABC):
         began = perf_counter()
         if self.is_narrowed:
             # Compiled code comes with it, which is not what a limit of memory is about.
-            from solvers.trees.tables.narrowing import narrowed
+            from solvers.trees.backends.narrowing import narrowed
 
             task = narrowed(task)
         # Every point that is found becomes a row, which keeps it from being found again.

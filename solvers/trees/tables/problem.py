@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from solvers.trees.tables.building import Scopes, build, scopes
 from solvers.trees.tables.factors import Factors
-from solvers.trees.tables.labels import PairTables, Sets, all_labels, listed, merged
+from solvers.trees.tables.labels import PairTables, all_labels, merged
+from solvers.trees.tables.sets import Sets, listed
 from solvers.trees.tables.terms import Cells, Terms, expand
 from solvers.trees.traversal import Trees
 

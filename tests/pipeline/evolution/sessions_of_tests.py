@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from pipeline.evolution.session import EvolutionSession, EvolutionSettings
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.generators.diffusion.generator import DDIM
 from vqlso.generators.diffusion.network import DDIMNetwork
 from vqlso.generators.diffusion.settings import DDIMSettings, Sampling

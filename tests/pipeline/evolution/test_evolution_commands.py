@@ -7,11 +7,11 @@ import pytest
 from sessions_of_tests import begun, counts, picture
 from tiny_runs import said, vqlso
 
-from pipeline import evolve_command
+from pipeline.commands import evolve as evolve_command
 from pipeline.evolution import page
 from pipeline.evolution.generators import NAMED
 from pipeline.evolution.session import EvolutionSettings
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 
 
 def test_the_report_shows_the_way_to_the_favourite(

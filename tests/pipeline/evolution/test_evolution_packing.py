@@ -17,7 +17,7 @@ from sessions_of_tests import begun, counts, picture, plain_picture, same
 from pipeline.evolution import packing
 from pipeline.evolution.loop import PreferenceLoop
 from pipeline.evolution.session import EvolutionSession
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import DataError, LatentSpaceError, RunFolderError
 from vqlso.generators import load_generator
 from vqlso.generators.vae import VAE, VAENetwork, VAESettings

@@ -14,8 +14,8 @@ from safetensors.numpy import load
 from sessions_of_tests import KINDS, begun, counts, picture, same
 
 from pipeline.evolution.session import EvolutionSession, EvolutionSettings
-from pipeline.journal import Event, Journal, without_time
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.journal import Event, Journal, without_time
 from vqlso.errors import ConfigError, DataError, RunFolderError, SolverError
 from vqlso.generators import load_generator
 from vqlso.images import to_bytes

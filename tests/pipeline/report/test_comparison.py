@@ -15,14 +15,14 @@ from rich.console import Console
 from test_page import Page
 from tiny_runs import said, vqlso
 
-from pipeline.compare import Comparison, compared
-from pipeline.curves import curves
-from pipeline.pooled import Pooled
-from pipeline.report.best_of_methods import best_strips
-from pipeline.report.comparison_page import render
-from pipeline.report.comparison_table import distances_shown
-from pipeline.results import results_of
-from pipeline.study_folder import PLAN
+from pipeline.comparison.best_of_methods import best_strips
+from pipeline.comparison.curves import curves
+from pipeline.comparison.methods import Comparison, compared
+from pipeline.comparison.page import render
+from pipeline.comparison.pooled import Pooled
+from pipeline.comparison.results import results_of
+from pipeline.comparison.table import distances_shown
+from pipeline.studies.folder import PLAN
 from vqlso.errors import RunFolderError, StudyError
 
 SEEDS = (0, 1, 2)

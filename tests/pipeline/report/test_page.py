@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.report.page import write_report
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 
 SECTIONS = {"figures", "results", "search", "shift", "scorers", "generator", "time", "reproduce"}
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.report.pictures import MARK, cell_box, data_uri, enlarged, free_cells, grid
+from pipeline.pictures import MARK, cell_box, data_uri, enlarged, free_cells, grid
 
 
 def noise(n: int, size: int, seed: int = 0):

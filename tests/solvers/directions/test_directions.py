@@ -24,9 +24,9 @@ from solvers.directions import (
 from solvers.directions.enjoy_editing import EditingLoss, RegressorLoss
 from solvers.directions.finding import numerical_failures
 from solvers.testing import SolverCase, SolverContract
-from vqlso.direction import Direction
 from vqlso.errors import ObjectiveError, SolverError, TrainingError
 from vqlso.objectives.feature_networks import RandomTaps
+from vqlso.problems.direction import Direction
 from vqlso.records import Context
 
 Make = Callable[[Direction, int], FindsDirection]

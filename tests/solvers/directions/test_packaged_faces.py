@@ -13,11 +13,11 @@ from solvers.directions import (
     MeanDifference,
     find_direction,
 )
-from vqlso.direction import Direction
 from vqlso.editing import EditEvaluation, strips
 from vqlso.generators.stylegan2.generator import StyleGAN2
 from vqlso.objectives.face_attributes import FaceAttributes
 from vqlso.objectives.face_identity import ProceduralIdentity
+from vqlso.problems.direction import Direction
 
 WEIGHTS = Path(vqlso.__file__).parent / "weights"
 

@@ -8,8 +8,8 @@ from random_ensembles import mixed_ensemble, random_ensemble
 from solvers.trees import Categorical, HammingBall, InfeasibleError, Limits, maximize
 from solvers.trees.backends.contract import Task
 from solvers.trees.backends.enumeration import EnumerationBackend
+from solvers.trees.backends.narrowing import narrowed
 from solvers.trees.instance import Instance
-from solvers.trees.tables.narrowing import narrowed
 
 many = pytest.mark.parametrize("seed", range(12))
 

@@ -12,15 +12,17 @@ from random_ensembles import mixed_ensemble, neighbourhood, random_ensemble
 from solvers.trees import LinearTerm, PairTerm
 from solvers.trees.backends.tables import TablesBackend
 from solvers.trees.instance import Instance
-from solvers.trees.tables.building import Partition, split
+from solvers.trees.limits import UNLIMITED
+from solvers.trees.tables import statement
 from solvers.trees.tables.dual import prune, sweep, upper_bound
 from solvers.trees.tables.elimination import eliminate
 from solvers.trees.tables.factors import Factors, classes_of, entry, value
-from solvers.trees.tables.labels import listed, merged
-from solvers.trees.tables.problem import numbering, stated
+from solvers.trees.tables.labels import merged
+from solvers.trees.tables.problem import numbering
 from solvers.trees.tables.rows import Rows, activity, holds
 from solvers.trees.tables.search import Pool, _remainder, plant, search
-from solvers.trees.tables.statement import cells_of, pairs_of, rows_of, unary_of
+from solvers.trees.tables.sets import Partition, listed, split
+from solvers.trees.tables.statement import as_problem, cells_of, pairs_of, unary_of
 from solvers.trees.tables.terms import expand, first_bit, includes
 
 many = pytest.mark.parametrize("seed", range(12))
@@ -36,20 +38,8 @@ class Stated(NamedTuple):
     size: float
 
 
-def state(instance, *, dominate=False, widest=1) -> Stated:
-    width = max(map(len, instance.domains))
-    rows, group = rows_of(instance, width)
-    problem = stated(
-        instance.ensemble.arrays,
-        cells_of(instance, width),
-        unary_of(instance, width),
-        pairs_of(instance),
-        group,
-        numbering(widest),
-        dominate,
-        np.inf,
-    )
-    assert not problem.is_too_wide
+def state(instance, *, dominate=False) -> Stated:
+    problem, rows = as_problem(instance, UNLIMITED, dominate)
     constant = problem.constant + instance.constant
     return Stated(instance, problem.factors, rows, constant, problem.size)
 
@@ -227,9 +217,11 @@ def test_splitting_tells_exactly_the_members_of_sets_apart(seed):
         assert scratch[0, :count].tolist() == np.bincount(classes).tolist()
 
 
-def test_classes_are_numbered_alike_in_wide_and_narrow_integers():
+def test_classes_are_numbered_alike_in_wide_and_narrow_integers(monkeypatch):
     instance = instance_of(3, depth=3)
-    narrow, wide = state(instance).factors, state(instance, widest=1 << 17).factors
+    narrow = state(instance).factors
+    monkeypatch.setattr(statement, "numbering", lambda _: numbering(1 << 17))
+    wide = state(instance).factors
     assert narrow.classes.dtype == np.uint16
     assert wide.classes.dtype == np.uint32
     assert (narrow.classes == wide.classes).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.shelf import PACKAGED
+from pipeline.runs.shelf import PACKAGED
 from vqlso.data.faces import procedural_faces
 from vqlso.errors import CheckpointError, ConfigError, DataError
 from vqlso.generators import load_discriminator, load_generator

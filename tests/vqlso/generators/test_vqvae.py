@@ -121,9 +121,28 @@ def test_defaults_are_the_papers() -> None:
     assert VQVAE(network).space == CodeGrid(256, 8, 8)
 
 
+@pytest.mark.parametrize("downsampling", [2, 4, 8, 16])
+def test_cells_of_other_sizes(downsampling: int, tmp_path: Path) -> None:
+    settings = VQVAESettings(32, 4, 16, 4, 1, downsampling=downsampling)
+    generator = VQVAE(VQVAENetwork(settings))
+    side = 32 // downsampling
+    assert generator.space == CodeGrid(16, side, side)
+    codes = generator.encode(images())
+    assert codes.shape == (len(images()), side, side)
+    assert generator.decode(codes).shape == images().shape
+    generator.save(tmp_path / "g.safetensors")
+    assert VQVAE.load(tmp_path / "g.safetensors").version == generator.version
+
+
+@pytest.mark.parametrize("downsampling", [0, 1, 3, -2, 12])
+def test_cells_that_halving_does_not_make_are_refused(downsampling: int) -> None:
+    with pytest.raises(ConfigError, match=f"got {downsampling}"):
+        VQVAESettings(downsampling=downsampling)
+
+
 @pytest.mark.parametrize("size", [0, -8, 60, 63])
-def test_a_size_that_cannot_be_halved_three_times_is_refused(size: int) -> None:
-    with pytest.raises(DataError, match=f"multiple of 8, got {size}"):
+def test_a_size_that_has_no_whole_cells_is_refused(size: int) -> None:
+    with pytest.raises(DataError, match=f"multiple of it, got {size}"):
         VQVAESettings(image_size=size)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.shelf import PACKAGED
+from pipeline.runs.shelf import PACKAGED
 from vqlso.contracts import DifferentiableObjective, Objective
 from vqlso.data.faces import procedural_faces
 from vqlso.images import to_unit

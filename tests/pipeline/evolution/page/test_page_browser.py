@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 
 from pipeline.evolution.page.launching import serve
 from pipeline.evolution.settings import EvolutionSettings
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE = 60_000  # milliseconds, on a machine that does much else

@@ -17,7 +17,7 @@ from pipeline.evolution.page.sessions import OpenSessions
 from pipeline.evolution.page.uploads import Uploads
 from pipeline.evolution.session import EvolutionSession
 from pipeline.evolution.settings import EvolutionSettings
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 from vqlso.errors import DataError, RunFolderError, VqlsoError
 
 

@@ -1,0 +1,1 @@
+"""The commands beside `vqlso run`, and what all of them share on a terminal."""

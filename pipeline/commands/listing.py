@@ -1,0 +1,103 @@
+"""`vqlso list`: everything that can be plugged in, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from rich.table import Column, Table
+
+from pipeline.configuration.composition import config_folder, experiments
+from pipeline.parts import GENERATORS, RETRAINERS, SOLVERS, SURROGATES
+from pipeline.parts.direction_solvers import DIRECTION_SOLVERS
+from pipeline.parts.matrix import together
+from pipeline.parts.part import Part
+from pipeline.parts.target_solvers import ONLY_TARGETS, TARGET_SOLVERS
+from pipeline.studies.study import studies
+from solvers.trees.backends import BACKENDS, BackendEntry
+from vqlso.errors import MissingExtraError
+
+
+def listing() -> list[dict[str, str]]:
+    """Rows of role, name, one line, and what to install ("" where it is installed)."""
+    rows = [_row("experiment", name, _first_comment("experiment", name)) for name in experiments()]
+    rows += [_row("study", name, _first_comment("study", name)) for name in studies()]
+    for role in ("size", "data", "generator", "objective", "method"):
+        rows += [_row(role, name, _first_comment(role, name)) for name in _choices(role)]
+    targeted = {kind: TARGET_SOLVERS[kind] for kind in ONLY_TARGETS}
+    roles: tuple[tuple[str, Mapping[str, Part[Any]]], ...] = (
+        ("surrogate", SURROGATES),
+        ("solver", SOLVERS),
+        ("solver", _only("invert and score_ascent", targeted)),
+        ("solver", _only("edit_smile", DIRECTION_SOLVERS)),
+        ("retrainer", RETRAINERS),
+    )
+    for role, parts in roles:
+        rows += [
+            _row(role, name, part.line, "" if part.installed else f"vqlso[{part.extra}]")
+            for name, part in parts.items()
+        ]
+    rows += [
+        _row("solver.backend", name, entry.description, _missing(entry))
+        for name, entry in BACKENDS.items()
+    ]
+    return rows
+
+
+def listing_table() -> Table:
+    """The rows as a table."""
+    heads = ("role", "name", "what it is", "install")
+    columns = [Column(head, overflow="fold") for head in heads]
+    table = Table(*columns, title="vqlso run EXPERIMENT role=name")
+    previous = ""
+    for row in listing():
+        if previous and row["role"] != previous:
+            table.add_section()
+        table.add_row(
+            row["role"] if row["role"] != previous else "", row["name"], row["what"], row["install"]
+        )
+        previous = row["role"]
+    return table
+
+
+def matrix_table() -> Table:
+    """Which solver searches which generator's latents, and the surrogates that may guide it."""
+    heads = ("solver", *GENERATORS)
+    # Where there is little room, half a name says nothing.
+    columns = [Column(head, overflow="fold") for head in heads]
+    table = Table(*columns, title="what fits what: vqlso run smile_shift generator=... solver=...")
+    for solver in SOLVERS:
+        table.add_row(solver, *(together(generator, solver) for generator in GENERATORS))
+    return table
+
+
+def _only(experiment: str, parts: Mapping[str, Part[Any]]) -> dict[str, Part[Any]]:
+    return {
+        kind: replace(part, line=f"of {experiment} only: {part.line}")
+        for kind, part in parts.items()
+    }
+
+
+def _row(role: str, name: str, what: str, install: str = "") -> dict[str, str]:
+    return {"role": role, "name": name, "what": what, "install": install}
+
+
+def _missing(entry: BackendEntry) -> str:
+    try:
+        entry.load()
+    except MissingExtraError:
+        return entry.install
+    return ""
+
+
+def _choices(role: str) -> list[str]:
+    return sorted(path.stem for path in (config_folder() / role).glob("*.yaml"))
+
+
+def _first_comment(role: str, name: str) -> str:
+    """A configuration's own first line of explanation."""
+    for line in (config_folder() / role / f"{name}.yaml").read_text().splitlines():
+        if line.startswith("# ") and "@package" not in line:
+            return line.removeprefix("# ")
+    return ""

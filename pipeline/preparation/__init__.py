@@ -1,0 +1,1 @@
+"""Everything before the first query: images, scorers, the scored training set."""

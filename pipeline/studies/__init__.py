@@ -1,0 +1,1 @@
+"""Many runs: methods x settings x seeds, planned and swept."""

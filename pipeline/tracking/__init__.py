@@ -1,0 +1,1 @@
+"""A run's journal mirrored to trackers of experiments."""
