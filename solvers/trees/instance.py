@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,13 @@ class Instance:
         assert self.ensemble.features is not None
         return self.ensemble.features
 
+    @cached_property
+    def n_codes(self) -> NDArray[np.int64] | None:
+        """(t,) how many codes each free cell may take; None where some choice c is not code c."""
+        if not all(domain.are_codes for domain in set(self.domains)):
+            return None
+        return np.array([len(domain) for domain in self.domains])
+
     def point(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """(t,) values of the free cells -> (n_features,) z."""
         z = self.reference.copy()
@@ -153,9 +161,8 @@ class Instance:
 
     def chosen(self, values: NDArray[np.float64]) -> NDArray[np.int64] | None:
         """(t,) the choices that hold the free cells' values (t,); None if there are none."""
-        if all(domain.are_codes for domain in self.domains):
-            sizes = np.array([len(domain) for domain in self.domains])
-            known = (values >= 0) & (values < sizes) & (values % 1 == 0)
+        if self.n_codes is not None:
+            known = (values >= 0) & (values < self.n_codes) & (values % 1 == 0)
             return values.astype(np.int64) if known.all() else None
         chosen = [d.choice(v) for d, v in zip(self.domains, values, strict=True)]
         return None if min(chosen) < 0 else np.array(chosen, dtype=np.int64)

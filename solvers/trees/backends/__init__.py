@@ -32,12 +32,11 @@ class BackendEntry:
             MissingExtraError: its package is not installed.
         """
         try:
-            backend = getattr(import_module(self.module), self.attribute)()
+            backend: Backend = getattr(import_module(self.module), self.attribute)()
         except ImportError as error:
             raise MissingExtraError(
                 f"{self.attribute} needs the package '{error.name}': {self.install}"
             ) from error
-        assert isinstance(backend, Backend)
         return backend
 
 

@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from solvers.trees.tables.sets import Partition, Sets, split
+from solvers.trees.tables.terms import first_bit
 
 
 class PairTables(NamedTuple):
@@ -71,7 +72,7 @@ def merged(
     unary: NDArray[np.float64],
     sets: Sets,
     pairs: PairTables,
-    n_choices: NDArray[np.int64],
+    kept: NDArray[np.uint64],
     group: NDArray[np.int64],
 ) -> tuple[Labels, Sets]:
     """Of choices of a group that belong to the same sets, the one that contributes most.
@@ -80,45 +81,65 @@ def merged(
         unary: (t + 1, L), what choices contribute by themselves.
         sets: of choices.
         pairs: which tell all choices of their cells apart.
-        n_choices: (t,).
+        kept: (t, words) bitsets of the choices that count.
         group: (t + 1, L) int64, numbers from 0 on.
 
     Returns:
         The labels, and the sets as lists of labels.
     """
-    t, width = len(n_choices), group.shape[1]
+    t, width = len(kept), group.shape[1]
     rows, first = _rows_by_cell(sets, t)
-    paired = np.zeros(t, dtype=np.bool_)
-    paired[pairs.cells.ravel()] = True
+    paired = cells_of_pairs(pairs, t)
     # A class for each group, and one for each choice that sets tell apart.
-    scratch = np.zeros((5, max(width, group.max() + 1) + width), dtype=np.int64)
-    classes, best = scratch[4, :width], np.empty(scratch.shape[1], dtype=np.int64)
+    scratch = np.zeros((6, max(width, group.max() + 1) + width), dtype=np.int64)
+    classes, choices, best = scratch[4, :width], scratch[5, :width], np.empty_like(scratch[0])
     partition = Partition(scratch[0], scratch[1], scratch[2], scratch[3])
     labels = Labels(np.zeros((t + 1, width), dtype=np.int64), np.ones(t + 1, dtype=np.int64))
     label = np.empty((t, width), dtype=np.int32)
     for cell in range(t):
-        n = n_choices[cell]
+        n = _list_bits(kept[cell], choices)
         partition.size[:] = 0
         count = 0
-        for a in range(n):
+        for a in choices[:n]:
             classes[a] = a if paired[cell] else group[cell, a]
             partition.size[classes[a]] += 1
             count = max(count, classes[a] + 1)
         for z in range(first[cell], first[cell + 1]):
             count = split(classes, count, sets, rows[z], partition)
         best[:count] = -1
-        for a in range(n):
+        for a in choices[:n]:
             c = classes[a]
             if best[c] < 0 or unary[cell, a] > unary[cell, best[c]]:
                 best[c] = a
-        kept = 0
-        for a in range(n):
+        n_labels = 0
+        for a in choices[:n]:
             is_best = best[classes[a]] == a
-            labels.choice[cell, kept] = a
-            label[cell, a] = kept if is_best else -1
-            kept += is_best
-        labels.n_labels[cell] = kept
+            labels.choice[cell, n_labels] = a
+            label[cell, a] = n_labels if is_best else -1
+            n_labels += is_best
+        labels.n_labels[cell] = n_labels
     return labels, _renamed(sets, label)
+
+
+@njit(cache=True)
+def cells_of_pairs(pairs: PairTables, t: int) -> NDArray[np.bool_]:
+    """(t,) which cells the tables are about."""
+    paired = np.zeros(t, dtype=np.bool_)
+    paired[pairs.cells.ravel()] = True
+    return paired
+
+
+@njit(cache=True)
+def _list_bits(words: NDArray[np.uint64], numbers: NDArray[np.int64]) -> int:
+    """Write down the numbers of the bits that are set; how many."""
+    count = 0
+    for w in range(len(words)):
+        word = words[w]
+        while word:
+            numbers[count] = (w << 6) + first_bit(word)
+            count += 1
+            word &= word - np.uint64(1)
+    return count
 
 
 @njit(cache=True)

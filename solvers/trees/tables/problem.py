@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from solvers.trees.tables.building import Scopes, build, scopes
 from solvers.trees.tables.factors import Factors
-from solvers.trees.tables.labels import PairTables, all_labels, merged
+from solvers.trees.tables.labels import PairTables, all_labels, cells_of_pairs, merged
+from solvers.trees.tables.screening import all_choices, screen, without_settled
 from solvers.trees.tables.sets import Sets, listed
 from solvers.trees.tables.terms import Cells, Terms, expand
 from solvers.trees.traversal import Trees
@@ -74,10 +75,14 @@ def stated(
     """
     raw = expand(trees, free, unary)
     terms, constant, size, spread = _standardised(raw, pairs, free.n_choices)
-    sets = listed(terms, free.n_choices)
+    kept = all_choices(free.n_choices, terms.members.shape[1])
+    if may_dominate:
+        screen(terms, kept, cells_of_pairs(pairs, len(kept)), group)
+        terms = without_settled(terms, kept)
+    sets = listed(terms, kept)
     labels = all_labels(free.n_choices, unary.shape[1])
     if may_dominate:
-        labels, sets = merged(unary, sets, pairs, free.n_choices, group)
+        labels, sets = merged(unary, sets, pairs, kept, group)
     scope = scopes(terms, sets, pairs, labels, numbers)
     taken = _bytes(scope, terms, sets)
     is_too_large = taken > most_bytes

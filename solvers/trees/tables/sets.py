@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from solvers.trees.tables.terms import Terms, first_bit
+from solvers.trees.tables.terms import Terms, first_bit, n_bits
 
 
 class Sets(NamedTuple):
@@ -31,53 +31,39 @@ class Sets(NamedTuple):
 
 
 @njit(cache=True)
-def listed(terms: Terms, n_choices: NDArray[np.int64]) -> Sets:
-    """The choices of each set that a term uses."""
-    rows, words = terms.members.shape
+def listed(terms: Terms, kept: NDArray[np.uint64]) -> Sets:
+    """The choices of each set that a term uses, of those in the bitsets `kept` (t, words)."""
+    (rows, words), t = terms.members.shape, len(kept)
     cell = np.full(rows, -1)
     for m in range(len(terms.weight)):
         for slot in range(3):
-            if terms.cells[m, slot] < len(n_choices):
+            if terms.cells[m, slot] < t:
                 cell[abs(terms.sets[m, slot])] = terms.cells[m, slot]
     cell[0] = -1
-    sizes = np.zeros(rows, dtype=np.int64)
     start = np.zeros(rows + 1, dtype=np.int64)
     are_others = np.zeros(rows, dtype=np.bool_)
     for row in range(rows):
         if cell[row] >= 0:
+            inside = outside = 0
             for w in range(words):
-                sizes[row] += _bits(terms.members[row, w])
-            others = n_choices[cell[row]] - sizes[row]
-            are_others[row] = others < sizes[row]
-            start[row + 1] = min(others, sizes[row])
+                inside += n_bits(kept[cell[row], w] & terms.members[row, w])
+                outside += n_bits(kept[cell[row], w] & ~terms.members[row, w])
+            are_others[row] = outside < inside
+            start[row + 1] = min(outside, inside)
         start[row + 1] += start[row]
     entries = np.empty(start[rows], dtype=np.int32)
     at = 0
     for row in range(rows):
         if start[row + 1] == start[row]:
             continue
-        n = n_choices[cell[row]]
         for w in range(words):
-            word = ~terms.members[row, w] if are_others[row] else terms.members[row, w]
+            members = ~terms.members[row, w] if are_others[row] else terms.members[row, w]
+            word = kept[cell[row], w] & members
             while word:
-                choice = (w << 6) + first_bit(word)
-                if choice >= n:
-                    break
-                entries[at] = choice
+                entries[at] = (w << 6) + first_bit(word)
                 at += 1
                 word &= word - np.uint64(1)
     return Sets(cell, start, entries, are_others)
-
-
-@njit(cache=True)
-def _bits(word: np.uint64) -> int:
-    """How many bits of a word are set, by sums over ever longer parts of it."""
-    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
-    word = (word & np.uint64(0x3333333333333333)) + (
-        (word >> np.uint64(2)) & np.uint64(0x3333333333333333)
-    )
-    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return int((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
 class Partition(NamedTuple):

@@ -65,9 +65,12 @@ def points_of(
     instance: Instance, factors: Factors, labels: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """(m, t + 1) labels -> (m, t) values of the free cells."""
-    points = np.empty((len(labels), len(instance.domains)))
+    choices = factors.choice[np.arange(len(instance.free)), labels[:, :-1]]
+    if instance.n_codes is not None:
+        return choices.astype(np.float64)
+    points = np.empty(choices.shape)
     for cell, domain in enumerate(instance.domains):
-        points[:, cell] = domain.values[factors.choice[cell, labels[:, cell]]]
+        points[:, cell] = domain.values[choices[:, cell]]
     return points
 
 

@@ -162,6 +162,25 @@ def first_bit(word: np.uint64) -> int:
     return int(_BIT[(lowest * _DE_BRUIJN) >> np.uint64(58)])
 
 
+@njit(cache=True)
+def first_bits(n: int) -> np.uint64:
+    """A word of n bits that are set, or of all if there are no more."""
+    if n <= 0:
+        return _NONE
+    return _ALL if n >= 64 else (np.uint64(1) << np.uint64(n)) - np.uint64(1)
+
+
+@njit(cache=True)
+def n_bits(word: np.uint64) -> int:
+    """How many bits of a word are set, by sums over ever longer parts of it."""
+    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    word = (word & np.uint64(0x3333333333333333)) + (
+        (word >> np.uint64(2)) & np.uint64(0x3333333333333333)
+    )
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return int((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
 # The top six bits of a de Bruijn sequence shifted by i are another number for each i.
 _DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
 _BIT = np.zeros(64, dtype=np.int64)
@@ -246,7 +265,7 @@ def _split(
     some_left = some_right = _NONE
     for w in range(len(left)):
         word = _coded(trees, node, w) if is_coded else _compared(trees, free, node, cell, w)
-        here = (~reaching[w] if known < 0 else reaching[w]) & _first_bits(n - (w << 6))
+        here = (~reaching[w] if known < 0 else reaching[w]) & first_bits(n - (w << 6))
         left[w] = here & word
         right[w] = here & ~word
         some_left |= left[w]
@@ -277,13 +296,6 @@ def _compared(trees: Trees, free: Cells, node: int, cell: int, w: int) -> np.uin
         if goes_left(trees, node, free.values[cell, a]):
             word |= np.uint64(1) << np.uint64(a & 63)
     return word
-
-
-@njit(cache=True)
-def _first_bits(n: int) -> np.uint64:
-    if n <= 0:
-        return _NONE
-    return _ALL if n >= 64 else (np.uint64(1) << np.uint64(n)) - np.uint64(1)
 
 
 @njit(cache=True)

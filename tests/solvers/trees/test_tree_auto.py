@@ -34,10 +34,10 @@ def test_hard_instances_go_to_highs_once_patience_ends(frustrated, monkeypatch):
 
 def test_tables_of_pairs_of_codes_stay_with_tables(monkeypatch):
     """Stated for HiGHS they are large; trees that couple two cells are not."""
-    ensemble = random_ensemble(3, cells=8, categories=4, trees=150, depth=2)
+    ensemble = random_ensemble(1, cells=8, categories=6, trees=300, depth=2)
     monkeypatch.setattr(auto, "_PATIENCE", 0)
     assert solved(ensemble).backend == "highs"
-    prior = PairTerm(0, 1, np.random.default_rng(0).normal(size=(4, 4)))
+    prior = PairTerm(0, 1, np.random.default_rng(0).normal(size=(6, 6)))
     found = maximize(ensemble, free=range(8), reference=[0] * 8, backend="auto", terms=[prior])
     assert found.backend == "tables"
     assert found.status is SolveStatus.OPTIMAL

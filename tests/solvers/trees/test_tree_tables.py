@@ -256,6 +256,6 @@ def test_the_search_counts_its_own_memory():
     arguments = {"free": range(24), "reference": [0] * 24, "backend": EXACT}
     proven = maximize(ensemble, **arguments)
     assert proven.status is SolveStatus.OPTIMAL
-    stopped = maximize(ensemble, limits=Limits(megabytes=0.2), **arguments)
+    stopped = maximize(ensemble, limits=Limits(megabytes=0.1), **arguments)
     assert (stopped.status, stopped.nodes) == (SolveStatus.FEASIBLE, 0)
     assert stopped.value < proven.value < stopped.bound < np.inf

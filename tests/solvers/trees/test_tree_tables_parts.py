@@ -20,6 +20,7 @@ from solvers.trees.tables.factors import Factors, classes_of, entry, value
 from solvers.trees.tables.labels import merged
 from solvers.trees.tables.problem import numbering
 from solvers.trees.tables.rows import Rows, activity, holds
+from solvers.trees.tables.screening import all_choices, screen, without_settled
 from solvers.trees.tables.search import Pool, _remainder, plant, search
 from solvers.trees.tables.sets import Partition, listed, split
 from solvers.trees.tables.statement import as_problem, cells_of, pairs_of, unary_of
@@ -81,6 +82,19 @@ def copied(factors):
     return Factors(*(part.copy() if hasattr(part, "copy") else part for part in factors))
 
 
+def sum_of(terms, choice):
+    """The sum of terms at (t,) choices."""
+    t = len(choice)
+    total = terms.constant + sum(terms.unary[cell, c] for cell, c in enumerate(choice))
+    for scope, rows, weight in zip(terms.cells, terms.sets, terms.weight, strict=True):
+        total += weight * all(
+            includes(terms.members, row, choice[cell])
+            for cell, row in zip(scope, rows, strict=True)
+            if cell < t
+        )
+    return total
+
+
 @pytest.mark.parametrize("depth", range(5))
 @many
 def test_expansion_equals_the_ensemble(seed, depth):
@@ -98,21 +112,12 @@ def test_expansion_equals_the_ensemble(seed, depth):
     if terms.is_too_wide:
         assert depth > 3 or len(free) > 3
         return
-    t = len(free)
     for _ in range(100):
         choice = np.array([rng.integers(len(d)) for d in instance.domains])
         z = instance.point(
             np.array([d.values[c] for d, c in zip(instance.domains, choice, strict=True)])
         )
-        total = terms.constant + sum(terms.unary[cell, c] for cell, c in enumerate(choice))
-        for scope, rows, weight in zip(terms.cells, terms.sets, terms.weight, strict=True):
-            kept = [
-                includes(terms.members, r, choice[i])
-                for i, r in zip(scope, rows, strict=True)
-                if i < t
-            ]
-            total += weight * all(kept)
-        assert total == pytest.approx(ensemble.predict(z[None])[0], abs=1e-12)
+        assert sum_of(terms, choice) == pytest.approx(ensemble.predict(z[None])[0], abs=1e-12)
 
 
 @many
@@ -143,6 +148,13 @@ def test_the_lowest_bit_is_found():
         assert first_bit(np.uint64(above | 1 << bit)) == bit
 
 
+def numbers_of(words):
+    """The bits that are set in a bitset."""
+    return [
+        64 * w + bit for w, word in enumerate(words) for bit in range(64) if int(word) >> bit & 1
+    ]
+
+
 def expanded(instance):
     width = max(map(len, instance.domains))
     cells = cells_of(instance, width)
@@ -156,16 +168,64 @@ def test_lists_hold_the_smaller_side_of_each_set(seed):
     few = {1: range(70)}
     instance = Instance.checked(ensemble, [0, 1, 2], np.zeros(3, dtype=int), allowed=few)
     terms, n_choices = expanded(instance)
-    sets = listed(terms, n_choices)
+    kept = all_choices(n_choices, 3)
+    rng = np.random.default_rng(seed)
+    if seed % 2:
+        kept &= rng.integers(0, 2**63, kept.shape, dtype=np.uint64)
+    sets = listed(terms, kept)
     used = set(np.abs(terms.sets).ravel().tolist()) - {0}
     assert set(np.flatnonzero(sets.cell >= 0).tolist()) == used
     for row in used:
-        n = n_choices[sets.cell[row]]
-        inside = {c for c in range(n) if includes(terms.members, row, c)}
+        left = set(numbers_of(kept[sets.cell[row]]))
+        inside = {c for c in left if includes(terms.members, row, c)}
         entries = sets.listed[sets.start[row] : sets.start[row + 1]].tolist()
-        others = set(range(n)) - inside
+        others = left - inside
         assert set(entries) == (others if sets.are_others[row] else inside)
         assert len(entries) == min(len(inside), len(others))
+
+
+@many
+@pytest.mark.parametrize("depth", [2, 3])
+def test_screening_leaves_a_best_point_of_every_group(seed, depth):
+    """Of all points of the same groups; a cell of tables that it does not know stays whole."""
+    terms, n_choices = expanded(instance_of(seed, depth=depth, cells=4, categories=5, trees=15))
+    rng = np.random.default_rng(seed)
+    group = rng.integers(1 + seed % 2, size=(5, 5))
+    paired = rng.random(4) < 0.2
+    kept = all_choices(n_choices, 1)
+    screen(terms, kept, paired, group)
+    left = list(map(numbers_of, kept))
+    assert all(len(left[cell]) == n_choices[cell] for cell in np.flatnonzero(paired))
+    # What pairs add is unknown: their cells' choices count as groups.
+    best, best_left = {}, {}
+    for choice in product(*map(range, n_choices)):
+        kinds = tuple(c if paired[i] else int(group[i, c]) for i, c in enumerate(choice))
+        value = sum_of(terms, choice)
+        best[kinds] = max(best.get(kinds, -np.inf), value)
+        if all(c in left[cell] for cell, c in enumerate(choice)):
+            best_left[kinds] = max(best_left.get(kinds, -np.inf), value)
+    assert best_left == pytest.approx(best, abs=1e-12)
+    before = {choice: sum_of(terms, choice) for choice in product(*left)}
+    settled = without_settled(terms, kept)
+    assert {choice: sum_of(settled, choice) for choice in before} == pytest.approx(
+        before, abs=1e-12
+    )
+    for scope, rows in zip(settled.cells, settled.sets, strict=True):
+        assert (np.diff(scope[scope < 4]) > 0).all()
+        assert (scope < 4).sum() >= 2
+        for cell, row in zip(scope, rows, strict=True):
+            sides = {includes(terms.members, row, c) for c in left[cell]} if cell < 4 else {0, 1}
+            assert sides == {True, False}, "a slot that is settled"
+
+
+def test_screening_alone_decides_what_main_effects_decide():
+    """A cell whose interactions cannot make up for its own effect, and then its neighbour."""
+    terms, n_choices = expanded(instance_of(0, depth=2, cells=4, categories=4, trees=30))
+    terms.unary[:4, 2] += 100.0
+    kept = all_choices(n_choices, 1)
+    screen(terms, kept, np.zeros(4, dtype=np.bool_), np.zeros((5, 4), dtype=np.int64))
+    assert list(map(numbers_of, kept)) == [[2]] * 4
+    assert not len(without_settled(terms, kept).weight)
 
 
 @many
@@ -175,13 +235,15 @@ def test_labels_are_the_best_of_the_choices_that_no_set_tells_apart(seed):
     terms, n_choices = expanded(instance)
     group = np.random.default_rng(seed).integers(2, size=(3, 40))
     group[:2, :2] = [0, 1]
-    sets, pairs = listed(terms, n_choices), pairs_of(instance)
-    labels, renamed = merged(terms.unary, sets, pairs, n_choices, group)
+    left = all_choices(n_choices, 1)
+    left[1] ^= np.uint64(seed)
+    sets, pairs = listed(terms, left), pairs_of(instance)
+    labels, renamed = merged(terms.unary, sets, pairs, left, group)
     for cell in range(2):
         rows = np.flatnonzero(sets.cell == cell)
         belongs = [[includes(terms.members, row, c) for row in rows] for c in range(40)]
         best = {}
-        for choice in range(40):
+        for choice in numbers_of(left[cell]):
             alike = group[cell, choice], *belongs[choice]
             if alike not in best or terms.unary[cell, choice] > terms.unary[cell, best[alike]]:
                 best[alike] = choice
@@ -206,7 +268,7 @@ def test_splitting_tells_exactly_the_members_of_sets_apart(seed):
         weight=np.ones(6),
         members=np.append(np.uint64(0), bits)[:, None],
     )
-    sets = listed(terms, n_choices)
+    sets = listed(terms, all_choices(n_choices, 1))
     classes, scratch = np.zeros(30, dtype=np.uint16), np.zeros((4, 31), dtype=np.int64)
     scratch[0, 0] = 30
     count = 1
