@@ -43,7 +43,6 @@ from pipeline.runs.folder import RunFolder
 from solvers.contracts import TreeSurrogate
 from solvers.free_cells import FreeCells
 from solvers.surrogate_based import SurrogateSolver
-from vqlso.archive import Archive
 from vqlso.hardware import limit_threads
 from vqlso.images import to_unit
 from vqlso.metrics.paired import paired_difference
@@ -135,11 +134,17 @@ def searched(
     return outcomes
 
 
-def shortcut_r2(archive: Archive, shortcut: str, categories: int, trees: int) -> float:
-    """R^2 on rows that were not fitted to."""
+def shortcut_r2(
+    z: NDArray[np.int64],
+    y: NDArray[np.float64],
+    shortcut: str,
+    categories: int,
+    trees: int,
+) -> float:
+    """R^2 of codes `z` (n, rows, columns) and scores `y` (n,) that were not fitted to."""
     surrogate = SHORTCUTS[shortcut](categories, trees)
     updates = UPDATES if isinstance(surrogate, ContinuedLightGBM) else 1
-    return held_out_r2(surrogate, archive.latents(archive.version), archive.scores, updates=updates)
+    return held_out_r2(surrogate, z, y, updates=updates)
 
 
 def table(outcomes: Sequence[Outcome], r2: Mapping[str, float]) -> dict[str, Any]:
@@ -218,7 +223,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         start = prepare(config, RunFolder(Path(folder)), SILENT)
     K = start.generator.space.categories
     with recording:
-        r2 = {each: shortcut_r2(start.archive, each, K, trees) for each in options.only}
+        archive = start.archive
+        z, y = archive.latents(archive.version), archive.scores
+        r2 = {each: shortcut_r2(z, y, each, K, trees) for each in options.only}
         outcomes: list[Outcome] = []
         for seed in range(options.seeds):
             outcomes += searched(

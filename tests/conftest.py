@@ -12,8 +12,9 @@ from hypothesis import settings
 for pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(pool, "1")
 
-# A busy machine is not a failure.
-settings.register_profile("patient", deadline=None)
+# A busy machine is not a failure. Of examples there are fewer than by default: the tests' time is
+# that of whoever waits for them.
+settings.register_profile("patient", deadline=None, max_examples=60)
 settings.load_profile("patient")
 
 KNOWN_SKIPS = Path(__file__).parents[1] / ".ci" / "known_skips.txt"

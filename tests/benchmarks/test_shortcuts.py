@@ -77,13 +77,15 @@ def test_searches_of_a_seed_share_their_references() -> None:
     assert len(begun.archive) == 200
 
 
-def test_r2_is_of_rows_that_were_not_fitted_to() -> None:
-    archive = start().archive
-    r2 = shortcut_r2(archive, FULL, 8, 50)
-    assert r2 < 1
-    shuffled = archive.scores[np.random.default_rng(0).permutation(len(archive))]
-    archive._scores = shuffled.tolist()
-    assert shortcut_r2(archive, FULL, 8, 50) < r2
+@pytest.mark.parametrize("name", [FULL, "LightGBM continued by 2 trees"])
+def test_r2_is_of_rows_that_were_not_fitted_to(
+    samples: tuple[np.ndarray, np.ndarray], name: str
+) -> None:
+    z, y = samples
+    assert 0.5 < shortcut_r2(z, y, name, K, 200) < 1
+    # Trees reproduce noise on their own rows, and on no others.
+    noise = np.random.default_rng(1).permutation(y)
+    assert shortcut_r2(z, noise, name, K, 200) < 0.1
 
 
 def test_differences_are_paired() -> None:

@@ -44,7 +44,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the code with all examples in their places."""
     copy = tmp_path_factory.mktemp("checkout")
     for folder in ("vqlso", "solvers", "pipeline", "configs"):
-        ignored = shutil.ignore_patterns("__pycache__", "weights")
+        # What is compiled is copied too, since to compile the tree engine takes most of a minute.
+        ignored = shutil.ignore_patterns("*.tmp.*", "*.pyc.*", "weights")
         shutil.copytree(ROOT / folder, copy / folder, ignore=ignored)
     for name, text in blocks():
         path = copy / name

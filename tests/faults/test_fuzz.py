@@ -17,7 +17,7 @@ if sys.platform != "linux":
 from benchmarks.faults.fuzz_watching import Watch
 
 REPOSITORY = Path(__file__).parents[2]
-CASES = 1500
+CASES = 600
 
 
 def test_no_input_does_anything_but_be_read_or_refused(tmp_path: Path) -> None:

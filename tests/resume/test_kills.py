@@ -4,7 +4,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -57,19 +56,15 @@ def resumed(path: Path) -> RunFolder:
     return RunFolder(path)
 
 
-@dataclass(frozen=True)
-class Stopped:
-    """One stopped run a point, and what all of them said."""
+@pytest.fixture(scope="module")
+def stopped(finished: RunFolder, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs, one a point, all at once: to start a process costs most.
 
-    folder: Path
-    message: str
-
-
-@pytest.fixture(scope="session")
-def stopped(finished: RunFolder, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Stopped:
-    """All of them at once: to start a process costs most. `finished` has filled the cache."""
-    folder = tmp_path_factory.mktemp("stopped") / "my runs"
-    return Stopped(folder, stop([*EVENT_POINTS.values(), CTRL_C], folder, cache))
+    The fixture `finished` has filled the cache.
+    """
+    folder = tmp_path_factory.mktemp("stopped")
+    stop(list(EVENT_POINTS.values()), folder, cache)
+    return folder
 
 
 def test_the_story_has_all_kinds_of_events(finished: RunFolder) -> None:
@@ -81,11 +76,11 @@ def test_the_story_has_all_kinds_of_events(finished: RunFolder) -> None:
 
 
 @pytest.mark.parametrize("point", EVENT_POINTS.values(), ids=EVENT_POINTS.keys())
-def test_a_killed_run_is_resumed(point: str, stopped: Stopped, finished: RunFolder) -> None:
+def test_a_killed_run_is_resumed(point: str, stopped: Path, finished: RunFolder) -> None:
     kind, number = point.split(":")
-    left = RunFolder(stopped.folder / point).journal.events()
+    left = RunFolder(stopped / point).journal.events()
     assert len(left) == int(number) - (kind != "after")
-    folder = resumed(stopped.folder / point)
+    folder = resumed(stopped / point)
     assert events(folder) == events(finished)
     assert figures(folder) == figures(finished)
     for name in ("surrogate.txt", "proposals.npz"):
@@ -107,10 +102,11 @@ def test_a_killed_training_continues(finished: RunFolder, cache: Path, tmp_path:
     assert origin == "trained in this run"
 
 
-def test_ctrl_c_says_how_to_continue(stopped: Stopped, finished: RunFolder) -> None:
-    path = stopped.folder / CTRL_C
-    assert f"`vqlso resume '{path}'` continues the run" in stopped.message
-    assert "Traceback" not in stopped.message
+def test_ctrl_c_says_how_to_continue(finished: RunFolder, cache: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "my runs"
+    message, path = stop([CTRL_C], folder, cache), folder / CTRL_C
+    assert f"`vqlso resume '{path}'` continues the run" in message
+    assert "Traceback" not in message
     assert len(events(RunFolder(path))) == 3
     assert events(resumed(path)) == events(finished)
 

@@ -86,7 +86,7 @@ def test_an_image_does_not_depend_on_the_others_of_its_batch() -> None:
     z = generator.spaces["z"].sample(3, np.random.default_rng(0))
     together = generator.decode(z, "z")
     alone = torch.cat([generator.decode(row[None], "z") for row in z])
-    torch.testing.assert_close(together, alone, atol=1e-6, rtol=0)
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
 def test_moving_the_waves_moves_the_image() -> None:
@@ -157,7 +157,7 @@ def test_a_saved_generator_gives_the_same_images(
     z = generator.spaces["z"].sample(2, np.random.default_rng(0))
     assert again.settings == settings
     assert again.version == generator.version
-    assert torch.equal(again.decode(z, "z"), generator.decode(z, "z"))
+    torch.testing.assert_close(again.decode(z, "z"), generator.decode(z, "z"), atol=1e-5, rtol=0)
 
 
 def test_an_imported_pickle_gives_the_images_of_its_network(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_an_imported_pickle_gives_the_images_of_its_network(tmp_path: Path) -> N
     import_gan(tmp_path / "g.pkl", tmp_path / "g.safetensors")
     imported, original = StyleGAN3.load(tmp_path / "g.safetensors"), StyleGAN3(network)
     z = original.spaces["z"].sample(2, np.random.default_rng(0))
-    assert torch.equal(imported.decode(z, "z"), original.decode(z, "z"))
+    torch.testing.assert_close(imported.decode(z, "z"), original.decode(z, "z"), atol=1e-5, rtol=0)
 
 
 def test_spaces_agree_with_each_other() -> None:
@@ -178,11 +178,11 @@ def test_spaces_agree_with_each_other() -> None:
     ws = generator.map(z)
     images = generator.decode(z, "z")
     assert images.shape == (2, *generator.image_shape)
-    assert torch.equal(generator.decode(ws[:, 0].numpy()), images)
-    assert torch.equal(generator.decode(ws.numpy(), "w+"), images)
+    torch.testing.assert_close(generator.decode(ws[:, 0].numpy()), images, atol=1e-5, rtol=0)
+    torch.testing.assert_close(generator.decode(ws.numpy(), "w+"), images, atol=1e-5, rtol=0)
     mean = generator.map(z, truncation_psi=0)
     torch.testing.assert_close(mean[:, 3], generator.network.mapping.w_avg.expand(2, -1))
-    assert torch.equal(generator.map(z, 0.3, cutoff=2)[:, 2:], ws[:, 2:])
+    torch.testing.assert_close(generator.map(z, 0.3, cutoff=2)[:, 2:], ws[:, 2:])
 
 
 @BOTH

@@ -35,7 +35,7 @@ def test_six_equal_signs_have_the_smallest_p_there_is() -> None:
     pairs=st.lists(
         st.tuples(st.floats(-10, 10), st.floats(-10, 10)),
         min_size=LEAST_FOR_WILCOXON,
-        max_size=20,
+        max_size=9,  # ties take permutations, 2^n of them
     )
 )
 def test_equals_scipy_and_is_antisymmetric(pairs: list[tuple[float, float]]) -> None:
