@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from pipeline.report.style import METHODS, canvas, inline_svg, legend_above, png
 
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 _FEW = 5  # seeds, up to which each is drawn beside their mean
+_WIDEST = 58  # characters beside each other in a legend; more would leave the chart no room
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def course(
         y_label: what the curves are of.
         digits: how scores are written.
     """
+    columns = 1 if len(curves) < 4 else 2
     with canvas() as (figure, axes):
         for curve, place in zip(curves, places, strict=True):
             hue, dashes = look(place)
@@ -67,11 +70,12 @@ def course(
                 alpha=0.13,
                 linewidth=0,
             )
-            axes.plot(curve.x, curve.mean, color=hue, linestyle=dashes, label=curve.arm)
+            label = textwrap.fill(curve.arm, _WIDEST // columns)
+            axes.plot(curve.x, curve.mean, color=hue, linestyle=dashes, label=label)
         axes.set_ylim(_limits(curves))
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
-        legend_above(axes, columns=1 if len(curves) < 4 else 2)
+        legend_above(axes, columns)
         ends = "; ".join(f"{each.arm} {digits(_last(each))}" for each in curves)
         svg = inline_svg(figure, name, f"Line chart of the {y_label} against {x_label}: {ends}.")
         return Chart(svg, png(figure))

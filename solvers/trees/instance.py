@@ -155,9 +155,15 @@ class Instance:
 
     def choices(self, z: NDArray[np.float64]) -> NDArray[np.int64] | None:
         """(t,) the choices that hold z's values; None if z is not among the points."""
+        if z is self.reference:  # what every search begins with
+            return self._choices_of_reference
         same = (z == self.reference) | (np.isnan(z) & np.isnan(self.reference))
         same[self.free] = True
         return self.chosen(z[self.free]) if same.all() else None
+
+    @cached_property
+    def _choices_of_reference(self) -> NDArray[np.int64] | None:
+        return self.chosen(self.reference[self.free])
 
     def chosen(self, values: NDArray[np.float64]) -> NDArray[np.int64] | None:
         """(t,) the choices that hold the free cells' values (t,); None if there are none."""
@@ -195,10 +201,12 @@ def _checked_reference(given: NDArray[Any], K: NDArray[np.int64]) -> NDArray[np.
     if given.dtype.kind not in "iuf":
         raise SolverError(f"`reference` holds numbers or codes; got dtype {given.dtype}.")
     values = given.astype(np.float64)
-    if np.isinf(values).any():
-        feature = int(np.isinf(values).argmax())
-        raise SolverError(f"The reference is infinite at feature {feature}.")
-    outside = (K > 0) & ~np.isnan(values) & ((values < 0) | (values >= K) | (values % 1 != 0))
+    outside = (K > 0) & ((values < 0) | (values >= K))
+    if given.dtype.kind == "f":
+        if np.isinf(values).any():
+            feature = int(np.isinf(values).argmax())
+            raise SolverError(f"The reference is infinite at feature {feature}.")
+        outside |= (K > 0) & ~np.isnan(values) & (values % 1 != 0)
     if outside.any():
         feature = int(outside.argmax())
         raise SolverError(

@@ -67,9 +67,11 @@ def screen(
     uses = _uses(terms, t)
     score = np.empty(terms.unary.shape[1])
     left = np.array([_count(kept[cell]) for cell in range(t)])
+    # What little depends on the others is soon settled, and then helps to settle these.
+    order = np.argsort(_at_stake(terms, t))
     while True:
         before = left.sum()
-        for cell in range(t):
+        for cell in order:
             if left[cell] > 1 and not paired[cell]:
                 _screen_cell(terms, kept, uses, cell, group, score)
                 left[cell] = _count(kept[cell])
@@ -134,6 +136,16 @@ def _uses(terms: Terms, t: int) -> _Uses:
                 term[first[cell + 1]], slots[first[cell + 1]] = m, slot
                 first[cell + 1] += 1
     return _Uses(first[:-1], term, slots, np.empty(n), np.empty(n))
+
+
+@njit(cache=True)
+def _at_stake(terms: Terms, t: int) -> NDArray[np.float64]:
+    """(t,) how much of what a cell contributes depends on the other cells, too, at most."""
+    stake = np.zeros(t + 1)
+    for m in range(len(terms.weight)):
+        for slot in range(3):
+            stake[terms.cells[m, slot]] += abs(terms.weight[m])
+    return stake[:t]
 
 
 @njit(cache=True)
