@@ -260,11 +260,15 @@ def _follow(team: TorchrunTeam) -> NoReturn:
     except BaseException as error:
         _end(error)
     dist.destroy_process_group()
-    raise SystemExit(0)
+    _end(SystemExit(0))
 
 
 def _end(ending: BaseException) -> NoReturn:
-    """End as Python would, but without waiting for what was begun with other processes."""
+    """End as Python would, but without waiting for what was begun with other processes.
+
+    Nor is the interpreter taken down: a thread of gloo that still lets go of a tensor then aborts the
+    process.
+    """
     code = 1
     if isinstance(ending, SystemExit) and not isinstance(ending.code, str):
         code = ending.code or 0
