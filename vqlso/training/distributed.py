@@ -266,8 +266,8 @@ def _follow(team: TorchrunTeam) -> NoReturn:
 def _end(ending: BaseException) -> NoReturn:
     """End as Python would, but without waiting for what was begun with other processes.
 
-    Nor is the interpreter taken down: a thread of gloo that still lets go of a tensor then aborts the
-    process.
+    Nor is the interpreter taken down: a thread of gloo that still lets go of a tensor would abort
+    the process.
     """
     code = 1
     if isinstance(ending, SystemExit) and not isinstance(ending.code, str):

@@ -45,7 +45,7 @@ def examples(name, **strategies):
     """Run the decorated check at once, on fewer examples where a backend is slow to start."""
 
     def run(check):
-        count = 40 if name in QUICK else 6
+        count = 25 if name in QUICK else 4
         settings(max_examples=count, deadline=None)(given(**strategies)(check))()
 
     return run
