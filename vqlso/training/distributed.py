@@ -298,7 +298,14 @@ def _leave() -> None:
     """End the connections, so that nobody waits for this process; it goes on alone."""
     global _team
     _team = Team()
+    _left.append(dist.group.WORLD)
     dist.destroy_process_group()
+
+
+# Who drops the last reference to a gloo group waits for its thread, and holds Python's lock, for
+# which that thread may wait to let go of a tensor: forever (torch 2.13). After a failed fit that
+# would be the network's reducer, so that groups outlive it here.
+_left: list[Any] = []
 
 
 def _quiet() -> None:
