@@ -202,9 +202,7 @@ def test_training_repeats_bitwise_and_can_be_interrupted(trained: VAE, tmp_path:
     assert report.rows == 16 * 193
 
 
-def test_a_trained_vae_computes_as_a_loaded_one(
-    trained: VAE, tmp_path: Path
-) -> None:
+def test_a_trained_vae_computes_as_a_loaded_one(trained: VAE, tmp_path: Path) -> None:
     trained.save(tmp_path / "vae.safetensors")
     loaded = VAE.load(tmp_path / "vae.safetensors")
     z = trained.encode(to_unit(FACES))
