@@ -18,7 +18,8 @@ WHY: dict[tuple[str, str], str] = {
     "number of different rows of tables, which 800 trees bound.",
     ("codes", "memory"): "Histograms of cells x K are small beside rows x cells.",
     ("grid", "fit"): "A histogram has one addition a row and cell, and there are edge^2 cells: 2 "
-    "while rows times cells outweigh what a tree costs at least.",
+    "while rows times cells outweigh what a tree costs at least, more once the histograms of all "
+    "cells outgrow the caches.",
     ("grid", "solve"): "Fixed cells drop out before the search; reading the trees' splits on them "
     "is all that they cost.",
     ("grid", "memory"): "Everything large is rows x cells, and there are edge^2 cells: 2.",

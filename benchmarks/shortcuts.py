@@ -1,11 +1,12 @@
 """Cheaper refits, judged by what the search reaches with them.
 
     python -m benchmarks.shortcuts
-    python -m benchmarks.shortcuts --queries 500
+    python -m benchmarks.shortcuts --queries 500 --workers 2
     python -m benchmarks.shortcuts --data ../celeba --only "LightGBM with feature_fraction .5"
 
 Searches without retraining, from the same scored archive, one a seed and shortcut; seeds draw the
-references. The searches of a seed take turns, a query each. Procedural faces with the packaged
+references. The searches of a seed take turns, a query each, in one thread; --workers tells how many
+seeds are searched side by side. Procedural faces with the packaged
 networks, or with --data a folder of CelebA, whose networks are trained first if no earlier run
 has left them in the cache.
 
@@ -19,8 +20,11 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean
 from time import perf_counter
@@ -108,7 +112,7 @@ class Outcome:
 
 
 def searched(
-    start: Preparation, shortcuts: Sequence[str], *, seed: int, queries: int, trees: int, t: int
+    seed: int, *, start: Preparation, shortcuts: Sequence[str], queries: int, trees: int, t: int
 ) -> list[Outcome]:
     """All searches of a seed, a query each in turn."""
     categories = start.generator.space.categories
@@ -132,6 +136,18 @@ def searched(
             )
         )
     return outcomes
+
+
+def side_by_side(
+    search: Callable[[int], list[Outcome]], seeds: int, workers: int
+) -> Iterator[list[Outcome]]:
+    """What `search` says of every seed from 0, in processes of one thread if there are several."""
+    if workers == 1:
+        yield from map(search, range(seeds))
+        return
+    # Forked processes would inherit locks that the libraries' threads may hold.
+    with ProcessPoolExecutor(workers, get_context("spawn"), limit_threads, (1,)) as pool:
+        yield from pool.map(search, range(seeds))
 
 
 def shortcut_r2(
@@ -196,6 +212,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=5, help="so many, from 0")
+    parser.add_argument("--workers", type=int, default=1, help="processes, a seed each")
     parser.add_argument("--only", metavar="NAME,NAME", help="shortcuts; the full refit is added")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of CelebA")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON")
@@ -215,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     limit_threads(1)
     name = "shortcuts" if options.data is None else "shortcuts_celeba"
     told = sys.argv[1:] if arguments is None else arguments
-    settings = {key: getattr(options, key) for key in ("queries", "seeds", "overrides")}
+    settings = {key: getattr(options, key) for key in ("queries", "seeds", "workers", "overrides")}
     command = " ".join(["python -m benchmarks.shortcuts", *told])
     recording = Recording(name, command, settings, ("lightgbm", "numba"), options.results)
     trees, t = config.surrogate.trees, config.solver.t
@@ -226,11 +243,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         archive = start.archive
         z, y = archive.latents(archive.version), archive.scores
         r2 = {each: shortcut_r2(z, y, each, K, trees) for each in options.only}
+        search = partial(
+            searched,
+            start=start,
+            shortcuts=options.only,
+            queries=options.queries,
+            trees=trees,
+            t=t,
+        )
         outcomes: list[Outcome] = []
-        for seed in range(options.seeds):
-            outcomes += searched(
-                start, options.only, seed=seed, queries=options.queries, trees=trees, t=t
-            )
+        done = side_by_side(search, options.seeds, options.workers)
+        for seed, of_seed in enumerate(done):
+            outcomes += of_seed
             tables = [table(outcomes, r2)]
             recording.extra = {
                 "r2": r2,

@@ -67,11 +67,11 @@ def test_what_is_seldom_fitted(samples: tuple[np.ndarray, np.ndarray]) -> None:
 
 
 def test_searches_of_a_seed_share_their_references() -> None:
-    outcomes = searched(start(), [FULL, FULL], seed=0, queries=2, trees=5, t=2)
+    outcomes = searched(0, start=start(), shortcuts=[FULL, FULL], queries=2, trees=5, t=2)
     assert [outcome.shortcut for outcome in outcomes] == [FULL]
     begun = start()
     refits = [FULL, "refit every 2nd query"]
-    first, second = searched(begun, refits, seed=1, queries=1, trees=5, t=2)
+    first, second = searched(1, start=begun, shortcuts=refits, queries=1, trees=5, t=2)
     assert first.scorer == second.scorer
     assert first.judge == {}
     assert len(begun.archive) == 200
@@ -107,11 +107,12 @@ def test_from_the_command_line(tmp_path: Path, cache: Path) -> None:
     asked = [
         "--queries=2",
         "--seeds=2",
+        "--workers=2",
         f"--results={tmp_path}",
         "--only=LightGBM continued by 2 trees",
     ]
     main([*asked, "size=tiny", f"cache={cache}", *tiny])
     written = json.loads((tmp_path / "shortcuts.json").read_text())
-    assert len(written["outcomes"]) == 4
+    assert [each["seed"] for each in written["outcomes"]] == [0, 0, 1, 1]
     assert set(written["r2"]) == {FULL, "LightGBM continued by 2 trees"}
     assert len(written["tables"][0]["rows"]) == 2
