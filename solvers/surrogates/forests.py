@@ -14,6 +14,7 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from solvers.surrogates.samples import (
     Samples,
     check_cells,
+    check_counts,
     check_measure,
     checked_codes,
     checked_samples,
@@ -55,6 +56,9 @@ class OrderedForest(ABC):
             with all cells and .716 / .488 with a third.
         threads: >= 1; trees do not depend on it.
         seed: of the trees' randomness.
+
+    Raises:
+        SolverError: a number below 1 that must be at least 1.
     """
 
     _CELLS_TRIED = 1.0
@@ -70,6 +74,13 @@ class OrderedForest(ABC):
         threads: int = 1,
         seed: int = 0,
     ) -> None:
+        check_counts(
+            categories=categories,
+            trees=trees,
+            depth=depth,
+            min_samples_leaf=min_samples_leaf,
+            threads=threads,
+        )
         self.categories = categories
         self._settings = {
             "n_estimators": trees,

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from solvers.surrogates.boosting.fitting import fitted
 from solvers.surrogates.boosting.forest import Forest, as_ensemble, predict
 from solvers.surrogates.boosting.text import lightgbm_text
-from solvers.surrogates.samples import check_cells, check_measure, checked_codes, checked_samples
+from solvers.surrogates.samples import (
+    check_cells,
+    check_counts,
+    check_measure,
+    checked_codes,
+    checked_samples,
+)
 from solvers.trees.ensemble import TreeEnsemble
 from vqlso.errors import SolverError
 from vqlso.files import write_whole
@@ -55,13 +61,9 @@ class GridBoosting:
         learning_rate: float = 0.03,
         threads: int = 1,
     ) -> None:
-        for name, value in (
-            ("trees", trees),
-            ("min_samples_leaf", min_samples_leaf),
-            ("threads", threads),
-        ):
-            if value < 1:
-                raise SolverError(f"{name} must be at least 1, got {value}.")
+        check_counts(
+            categories=categories, trees=trees, min_samples_leaf=min_samples_leaf, threads=threads
+        )
         if not 0 < learning_rate <= 1:
             raise SolverError(f"learning_rate must be in (0, 1], got {learning_rate}.")
         self.categories = categories

@@ -13,7 +13,13 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.surrogates.samples import check_cells, check_measure, checked_codes, checked_samples
+from solvers.surrogates.samples import (
+    check_cells,
+    check_counts,
+    check_measure,
+    checked_codes,
+    checked_samples,
+)
 from solvers.trees.ensemble import TreeEnsemble
 from vqlso.errors import SolverError
 from vqlso.files import write_whole
@@ -46,6 +52,9 @@ class LightGBM:
             on synthetic pairwise scores .03 and .05 were best.
         threads: of LightGBM, >= 1.
         seed: of LightGBM; nothing is random with these settings, but its version may change.
+
+    Raises:
+        SolverError: a number below 1 that must be at least 1.
     """
 
     def __init__(
@@ -60,6 +69,13 @@ class LightGBM:
         threads: int = 1,
         seed: int = 0,
     ) -> None:
+        check_counts(
+            categories=categories,
+            trees=trees,
+            depth=depth,
+            threads=threads,
+            min_samples_leaf=min_samples_leaf,
+        )
         self.categories = categories
         self.trees = trees
         self.threads = threads

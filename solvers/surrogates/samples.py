@@ -13,6 +13,8 @@ from vqlso.errors import SolverError
 MEASURES = ("gain", "split")
 # In deviations: float32 still tells scores apart that differ by a 100,000th of a deviation.
 OFFSET_STEP = 128.0
+# Squares of deviations, over which scores are scaled, must still be float64.
+LARGEST_SCORE = 1e150
 
 
 class Samples(NamedTuple):
@@ -55,15 +57,11 @@ def checked_samples(
     """Latents, scores and weights as a fit takes them; K is the largest code plus one if None.
 
     Raises:
-        SolverError: shapes that do not match, codes outside 0..K-1, scores that are not finite,
-            or weights that are negative, not finite or all 0.
+        SolverError: shapes that do not match, codes outside 0..K-1, scores that are not finite or
+            beyond 1e150, or weights that are negative, not finite or all 0.
     """
     codes = checked_codes(z, categories)
-    y = np.asarray(y, dtype=np.float64)
-    if y.shape != (len(codes),) or not codes.size:
-        raise SolverError(f"{len(codes)} latents need as many scores; got shape {y.shape}.")
-    if not np.isfinite(y).all():
-        raise SolverError("Scores must be finite: leave failed evaluations out of the fit.")
+    y = checked_scores(y, len(codes))
     if weight is not None:
         if np.shape(weight) != y.shape:
             raise SolverError(f"{len(y)} samples need as many weights; got {np.shape(weight)}.")
@@ -77,6 +75,24 @@ def checked_samples(
     return Samples(codes, y, weight, known, *_offset_and_scale(y, weight))
 
 
+def checked_scores(y: NDArray[Any], n: int) -> NDArray[np.float64]:
+    """Scores of n > 0 latents as (n,) float64.
+
+    Raises:
+        SolverError: not n of them, not finite, or beyond 1e150.
+    """
+    y = np.asarray(y, dtype=np.float64)
+    if y.shape != (n,) or not n:
+        raise SolverError(f"{n} latents need as many scores; got shape {y.shape}.")
+    if not np.isfinite(y).all():
+        raise SolverError("Scores must be finite: leave failed evaluations out of the fit.")
+    if np.abs(y).max() > LARGEST_SCORE:
+        raise SolverError(
+            f"Scores must lie within +-{LARGEST_SCORE:g}: divide them all by a number."
+        )
+    return y
+
+
 def checked_codes(z: NDArray[Any], categories: int | None) -> NDArray[np.int64]:
     """(n, h, w) or (n, cells) codes as (n, cells).
 
@@ -84,7 +100,7 @@ def checked_codes(z: NDArray[Any], categories: int | None) -> NDArray[np.int64]:
         SolverError: no integers, another number of dimensions, or codes outside 0..K-1.
     """
     z = np.asarray(z)
-    if z.ndim not in (2, 3) or not np.issubdtype(z.dtype, np.integer):
+    if z.ndim not in (2, 3) or 0 in z.shape[1:] or not np.issubdtype(z.dtype, np.integer):
         raise SolverError(
             "Latents are integer codes of shape (n, h, w) or (n, cells); got "
             f"{z.dtype} of shape {z.shape}."
@@ -104,6 +120,17 @@ def check_cells(codes: NDArray[np.int64], fitted: int) -> None:
     """
     if codes.shape[1] != fitted:
         raise SolverError(f"Fitted to {fitted} cells; got latents of {codes.shape[1]}.")
+
+
+def check_counts(**counts: int | None) -> None:
+    """Refuse settings that are no whole number from 1; None stands for a default.
+
+    Raises:
+        SolverError: naming the setting.
+    """
+    for name, value in counts.items():
+        if value is not None and not (isinstance(value, int | np.integer) and value >= 1):
+            raise SolverError(f"{name} must be at least 1 and whole, got {value}.")
 
 
 def check_measure(measure: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.surrogates.samples import checked_scores
 from vqlso.errors import SolverError
 
 # Below this share of the largest absolute value a deviation is the rounding of equal numbers.
@@ -64,15 +65,11 @@ def checked_vectors(
     """Latents, scores and weights as a fit takes them.
 
     Raises:
-        SolverError: shapes that do not match, numbers that are not finite, or weights that are
-            negative or all 0.
+        SolverError: shapes that do not match, numbers that are not finite, scores beyond 1e150,
+            or weights that are negative or all 0.
     """
     z = real_vectors(z)
-    y = np.asarray(y, dtype=np.float64)
-    if y.shape != (len(z),) or not z.size:
-        raise SolverError(f"{len(z)} latents need as many scores; got shape {y.shape}.")
-    if not np.isfinite(y).all():
-        raise SolverError("Scores must be finite: leave failed evaluations out of the fit.")
+    y = checked_scores(y, len(z))
     if weight is None:
         return Vectors(z, y, np.ones(len(y)))
     weight = np.asarray(weight, dtype=np.float64)
@@ -95,7 +92,7 @@ def real_vectors(z: NDArray[Any], dimensions: int | None = None) -> NDArray[np.f
         SolverError: another shape than (n, d), no real numbers, or not all finite.
     """
     z = np.asarray(z)
-    if z.ndim != 2 or not np.issubdtype(z.dtype, np.floating):
+    if z.ndim != 2 or not z.shape[1] or not np.issubdtype(z.dtype, np.floating):
         raise SolverError(
             f"Latents are real vectors of shape (n, d); got {z.dtype} of shape {z.shape}."
         )

@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.extras import extra_package
-from solvers.surrogates.samples import check_cells, check_measure, checked_codes, checked_samples
+from solvers.surrogates.samples import (
+    check_cells,
+    check_counts,
+    check_measure,
+    checked_codes,
+    checked_samples,
+)
 from solvers.trees.ensemble import TreeEnsemble
 from vqlso.errors import SolverError
 from vqlso.records import FitReport
@@ -44,6 +50,7 @@ class XGBoost:
 
     Raises:
         MissingExtraError: XGBoost is not installed.
+        SolverError: a number below 1 that must be at least 1.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class XGBoost:
         seed: int = 0,
     ) -> None:
         self._library = extra_package("xgboost", "xgboost")
+        check_counts(categories=categories, trees=trees, depth=depth, threads=threads)
         self.categories = categories
         self.trees = trees
         self._parameters = {

@@ -13,6 +13,7 @@ from solvers.surrogates import ExtraTrees, GridBoosting, LightGBM, RandomForest,
 from solvers.surrogates.dngo import DNGO
 from solvers.surrogates.gaussian_process import SparseGP
 from vqlso.contracts import Surrogate
+from vqlso.errors import SolverError
 from vqlso.records import FitReport
 from vqlso.spaces import CodeGrid, RealVectors
 
@@ -90,6 +91,23 @@ def test_a_fit_starts_from_scratch(case: Case) -> None:
     once.fit(z, y)
     twice.fit(z, y)
     np.testing.assert_array_equal(once.predict(z), twice.predict(z))
+
+
+def test_scores_that_cannot_be_squared_are_refused(case: Case) -> None:
+    surrogate = case.make()
+    z, y = case.samples()
+    with pytest.raises(SolverError, match="divide them all"):
+        surrogate.fit(z, y * 1e200)
+
+
+@pytest.mark.parametrize("kind", [LightGBM, GridBoosting, XGBoost, RandomForest, ExtraTrees])
+@pytest.mark.parametrize("setting", ["categories", "trees", "threads"])
+@pytest.mark.parametrize("value", [0, -1, 1.5])
+def test_counts_below_one_are_refused(kind: type[LightGBM], setting: str, value: int) -> None:
+    if kind is XGBoost:
+        pytest.importorskip("xgboost")
+    with pytest.raises(SolverError, match=f"{setting} must be at least 1"):
+        kind(**{setting: value})
 
 
 def test_weights_move_the_fit(case: Case) -> None:
