@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -75,13 +75,7 @@ def frechet_distance(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
             f"The two feature sets have {first.shape[1]} and {second.shape[1]} columns: they "
             "come from different networks."
         )
-    shift = first.mean(axis=0) - second.mean(axis=0)
-    root_a, root_b = _covariance_root(first), _covariance_root(second)
-    # With C = R^T R the trace of the root of the product is the sum of the singular values of
-    # R_a R_b^T. Nothing is squared first, so that singular covariances lose no digits.
-    overlap = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
-    distance = shift @ shift + np.square(root_a).sum() + np.square(root_b).sum() - 2 * overlap
-    return max(float(distance), 0.0)
+    return _distance(_Gaussian.of(first), _Gaussian.of(second))
 
 
 @dataclass(frozen=True)
@@ -150,7 +144,7 @@ def frechet_result(
     value = frechet_distance(first, second)
     units = runs_of(numbers[rows], n)
     scatter = [
-        frechet_distance(first[a], second[b])
+        _distance(_Gaussian.of_sample(first, a), _Gaussian.of_sample(second, b))
         for a, b in zip(
             resampled(units, resamples, rng), resampled(np.arange(n), resamples, rng), strict=True
         )
@@ -235,7 +229,40 @@ def _checked(x: NDArray[np.floating]) -> NDArray[np.float64]:
     return matrix
 
 
-def _covariance_root(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """R of shape (min(n, d), d) with R^T R the covariance."""
-    centred = (x - x.mean(axis=0)) / np.sqrt(len(x) - 1)
-    return np.asarray(np.linalg.qr(centred, mode="r"), dtype=np.float64)
+class _Gaussian(NamedTuple):
+    """What a set of features is taken for.
+
+    Attributes:
+        mean: (d,).
+        root: (r, d) with root^T root the covariance, r at most n and at most d.
+    """
+
+    mean: NDArray[np.float64]
+    root: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, x: NDArray[np.float64], counts: NDArray[np.int64] | None = None) -> _Gaussian:
+        """That of (n, d) rows; (n,) counts tell how often each of them stands there."""
+        n = len(x) if counts is None else int(counts.sum())
+        mean = np.average(x, axis=0, weights=counts)
+        root = (x - mean) / np.sqrt(n - 1)
+        if counts is not None:
+            root *= np.sqrt(counts)[:, None]
+        if len(root) > root.shape[1]:
+            root = np.asarray(np.linalg.qr(root, mode="r"))
+        return cls(mean, root)
+
+    @classmethod
+    def of_sample(cls, x: NDArray[np.float64], rows: NDArray[np.int64]) -> _Gaussian:
+        """That of rows drawn with replacement: a third of a bootstrap sample repeats the rest."""
+        different, counts = np.unique(rows, return_counts=True)
+        return cls.of(x[different], counts)
+
+
+def _distance(a: _Gaussian, b: _Gaussian) -> float:
+    shift = a.mean - b.mean
+    # With C = R^T R the trace of the root of the product is the sum of the singular values of
+    # R_a R_b^T. Nothing is squared first, so that singular covariances lose no digits.
+    overlap = np.linalg.svd(a.root @ b.root.T, compute_uv=False).sum()
+    distance = shift @ shift + np.square(a.root).sum() + np.square(b.root).sum() - 2 * overlap
+    return max(float(distance), 0.0)

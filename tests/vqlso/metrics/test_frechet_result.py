@@ -12,6 +12,7 @@ from vqlso.metrics.frechet import (
     frechet_result,
     rows_by_degree,
 )
+from vqlso.metrics.resampling import drawn, half_width, resampled
 
 Matrix = NDArray[np.float64]
 
@@ -66,6 +67,19 @@ def test_all_of_equal_sides_are_used() -> None:
     first, second = seeded(50, 4)
     result = frechet_result(first, second, "toy", np.random.default_rng(0), resamples=5)
     assert result.value == pytest.approx(frechet_distance(first, second))
+
+
+@pytest.mark.parametrize("d", [3, 30])
+def test_interval_is_that_of_distances_of_resampled_rows(d: int) -> None:
+    first, second = seeded(20, d)
+    result = frechet_result(first, second, "toy", np.random.default_rng(6), resamples=30)
+    rng = np.random.default_rng(6)
+    for _ in range(2):
+        drawn(20, 20, rng)
+    rows = [resampled(np.arange(20), 30, rng) for _ in range(2)]
+    scatter = [frechet_distance(first[a], second[b]) for a, b in zip(*rows, strict=True)]
+    margin = half_width(float(np.std(scatter, ddof=1)), 20)
+    assert result.high - result.value == pytest.approx(margin)
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
