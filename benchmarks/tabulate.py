@@ -3,13 +3,16 @@
     python -m benchmarks.tabulate weighted=runs/w-s0,runs/w-s1,runs/w-s2 none=runs/n-s0,...
 
     python -m benchmarks.tabulate studies/figure3_faces
+    python -m benchmarks.tabulate studies/baselines --figure Top-50 --figure "judge: Top-50"
 
-One column per arm: an arm names the run folders of its seeds, or is a method of the study whose
-folder is given. Of two arms the last column is the mean difference, paired by the folders' order.
+An arm names the run folders of its seeds, or is a method of the study whose folder is given, with
+what the study's grid sets. One column per arm, and of two arms a last one for the mean difference,
+paired by the folders' order; or with --figure one row per arm and a column per figure.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +23,10 @@ from pyarrow import parquet
 
 from pipeline.comparison.parquet import RUNS_TABLE
 from pipeline.runs.folder import RunFolder
+from pipeline.studies.study import arm_label
 from vqlso.metrics.intervals import mean_interval
+
+SETTING = "setting."
 
 Summary = Mapping[str, Any]
 Figure = Callable[[Summary], float | None]
@@ -104,6 +110,18 @@ def table(arms: Mapping[str, Sequence[Path]]) -> str:
     return "\n".join(lines)
 
 
+def table_of(arms: Mapping[str, Sequence[Path]], chosen: Sequence[str]) -> str:
+    """The Markdown table of some figures, a row an arm."""
+    lines = ["| | " + " | ".join(chosen) + " |", "|---|" + "---|" * len(chosen)]
+    for arm, paths in arms.items():
+        runs = [figures(RunFolder.existing(path)) for path in paths]
+        if unknown := set(chosen) - set(runs[0]):
+            raise SystemExit(f"No figures {sorted(unknown)}; there are: {', '.join(runs[0])}")
+        cells = [_cell([run[label] for run in runs]) for label in chosen]
+        lines.append(f"| {arm} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
@@ -117,20 +135,31 @@ def _cell(values: Sequence[float | None]) -> str:
 
 
 def arms_of(study: Path) -> dict[str, list[Path]]:
-    """The run folders of each method of a study, by seed."""
+    """The run folders of each method of a study with each of its settings, by seed."""
     arms: dict[str, list[Path]] = {}
-    for run in parquet.read_table(study / RUNS_TABLE).sort_by("seed").to_pylist():
-        arms.setdefault(run["method"], []).append(study / run["run"])
+    runs = parquet.read_table(study / RUNS_TABLE).to_pylist()
+    for run in sorted(runs, key=lambda run: int(run["seed"])):
+        settings = {
+            key.removeprefix(SETTING): value
+            for key, value in run.items()
+            if key.startswith(SETTING)
+        }
+        arms.setdefault(arm_label(run["method"], settings), []).append(study / run["run"])
     return arms
 
 
 def main(arguments: Sequence[str]) -> None:
     """Print the table of the arms given as name=folder,folder,... or by the folder of a study."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tabulate", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("arms", nargs="+", metavar="NAME=RUN,RUN | STUDY")
+    parser.add_argument("--figure", action="append", metavar="NAME", help="a row an arm instead")
+    given = parser.parse_args(arguments)
     arms: dict[str, list[Path]] = {}
-    for argument in arguments:
+    for argument in given.arms:
         arm, equals, paths = argument.partition("=")
         arms |= {arm: [Path(path) for path in paths.split(",")]} if equals else arms_of(Path(arm))
-    print(table(arms))
+    print(table(arms) if given.figure is None else table_of(arms, given.figure))
 
 
 if __name__ == "__main__":
