@@ -2,11 +2,13 @@
 
     python -m benchmarks.shortcuts
     python -m benchmarks.shortcuts --queries 500 --workers 2
+    python -m benchmarks.shortcuts --queries 500 --workers 2 --continue
     python -m benchmarks.shortcuts --data ../celeba --only "LightGBM with feature_fraction .5"
 
 Searches without retraining, from the same scored archive, one a seed and shortcut; seeds draw the
 references. The searches of a seed take turns, a query each, in one thread; --workers tells how many
-seeds are searched side by side. Procedural faces with the packaged
+seeds are searched side by side. The results are written after every seed, and --continue goes on
+after those that an interrupted run of the same command has left. Procedural faces with the packaged
 networks, or with --data a folder of CelebA, whose networks are trained first if no earlier run
 has left them in the cache.
 
@@ -18,9 +20,10 @@ R^2 is measured on a fifth of the archive that was not fitted to; where trees ar
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -139,15 +142,25 @@ def searched(
 
 
 def side_by_side(
-    search: Callable[[int], list[Outcome]], seeds: int, workers: int
+    search: Callable[[int], list[Outcome]], seeds: Iterable[int], workers: int
 ) -> Iterator[list[Outcome]]:
-    """What `search` says of every seed from 0, in processes of one thread if there are several."""
+    """What `search` says of every seed, in processes of one thread if there are several."""
     if workers == 1:
-        yield from map(search, range(seeds))
+        yield from map(search, seeds)
         return
     # Forked processes would inherit locks that the libraries' threads may hold.
     with ProcessPoolExecutor(workers, get_context("spawn"), limit_threads, (1,)) as pool:
-        yield from pool.map(search, range(seeds))
+        yield from pool.map(search, seeds)
+
+
+def finished(recording: Recording) -> list[Outcome]:
+    """What an interrupted run left: outcomes of the same command on the same machine."""
+    path = recording.folder / f"{recording.name}.json"
+    if not path.exists():
+        return []
+    left, now = json.loads(path.read_text(encoding="utf-8")), recording.record()
+    same = all(left[part] == now[part] for part in ("command", "settings", "machine"))
+    return [Outcome(**outcome) for outcome in left["outcomes"]] if same else []
 
 
 def shortcut_r2(
@@ -187,6 +200,12 @@ def table(outcomes: Sequence[Outcome], r2: Mapping[str, float]) -> dict[str, Any
     return titled("Cheaper refits", heads, rows)
 
 
+def results(outcomes: Sequence[Outcome], r2: Mapping[str, float]) -> dict[str, Any]:
+    """What the file has beside the recording's own entries."""
+    written = [asdict(outcome) for outcome in outcomes]
+    return {"r2": r2, "outcomes": written, "tables": [table(outcomes, r2)] if outcomes else []}
+
+
 def _compared(group: Sequence[Outcome], full: Sequence[Outcome], by: str, measure: str) -> str:
     ours = np.array([getattr(each, by)[measure] for each in group])
     theirs = np.array([getattr(each, by)[measure] for each in full])
@@ -213,6 +232,9 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=5, help="so many, from 0")
     parser.add_argument("--workers", type=int, default=1, help="processes, a seed each")
+    parser.add_argument(
+        "--continue", action="store_true", dest="go_on", help="after the seeds in the results"
+    )
     parser.add_argument("--only", metavar="NAME,NAME", help="shortcuts; the full refit is added")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of CelebA")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON")
@@ -233,6 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = "shortcuts" if options.data is None else "shortcuts_celeba"
     told = sys.argv[1:] if arguments is None else arguments
     settings = {key: getattr(options, key) for key in ("queries", "seeds", "workers", "overrides")}
+    told = [word for word in told if word != "--continue"]
     command = " ".join(["python -m benchmarks.shortcuts", *told])
     recording = Recording(name, command, settings, ("lightgbm", "numba"), options.results)
     trees, t = config.surrogate.trees, config.solver.t
@@ -251,17 +274,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             trees=trees,
             t=t,
         )
-        outcomes: list[Outcome] = []
-        done = side_by_side(search, options.seeds, options.workers)
-        for seed, of_seed in enumerate(done):
+        outcomes = finished(recording) if options.go_on else []
+        missing = sorted(set(range(options.seeds)) - {outcome.seed for outcome in outcomes})
+        done = side_by_side(search, missing, options.workers)
+        recording.extra = results(outcomes, r2)
+        for seed, of_seed in zip(missing, done, strict=True):
             outcomes += of_seed
-            tables = [table(outcomes, r2)]
-            recording.extra = {
-                "r2": r2,
-                "outcomes": [asdict(outcome) for outcome in outcomes],
-                "tables": tables,
-            }
+            recording.extra = results(outcomes, r2)
             write_result(name, recording.record(), options.results)
+            tables = recording.extra["tables"]
             print(f"seed {seed}\n{printed(tables)}", file=sys.stderr, flush=True)
 
 

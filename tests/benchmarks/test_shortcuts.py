@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,3 +117,21 @@ def test_from_the_command_line(tmp_path: Path, cache: Path) -> None:
     assert [each["seed"] for each in written["outcomes"]] == [0, 0, 1, 1]
     assert set(written["r2"]) == {FULL, "LightGBM continued by 2 trees"}
     assert len(written["tables"][0]["rows"]) == 2
+
+    def left(command: str) -> None:
+        kept = [each | {"seconds": 77.0} for each in written["outcomes"] if each["seed"] == 0]
+        there = written | {"outcomes": kept, "command": command}
+        (tmp_path / "shortcuts.json").write_text(json.dumps(there))
+
+    def again() -> list[dict[str, Any]]:
+        main([*asked, "--continue", "size=tiny", f"cache={cache}", *tiny])
+        return json.loads((tmp_path / "shortcuts.json").read_text())["outcomes"]
+
+    left(written["command"])
+    outcomes = again()
+    assert [each["seconds"] == 77 for each in outcomes] == [True, True, False, False]
+    assert [each["scorer"] for each in outcomes] == [e["scorer"] for e in written["outcomes"]]
+    # Nothing is left to search.
+    assert again() == outcomes
+    left("another command")
+    assert all(each["seconds"] != 77 for each in again())
