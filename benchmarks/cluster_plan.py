@@ -37,9 +37,8 @@ SCORER_PEOPLE, SCORER_EPOCHS = (
 )  # pipeline/preparation/scorers.py, pipeline/configuration/settings.py
 EPOCHS, QUERIES, EVERY, FIRST, LATER = 70, 500, 5, 1.0, 0.1  # size=paper, retrainer=weighted
 SHIFT_SAMPLES = 500  # a round
-# GridBoosting with 800 trees on one core: 0.53 s for 24,000 rows and 1.85 s for 100,000
-# (docs/architecture.md), continued as a straight line.
-REFIT_ROWS, REFIT_SECONDS = (24_000, 100_000), (0.53, 1.85)
+# GridBoosting with 800 trees on one core (docs/performance.md), continued as a straight line.
+REFIT_ROWS, REFIT_SECONDS = (13_000, 100_000), (0.357, 1.11)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Seconds of a query's refit: `LightGBM` and `GridBoosting` in turn, on the same rows.
 
     make bench-refit
-    make bench-refit ARGS='--rows 5000,13000 --threads 1,2 --instance faces'
+    make bench-refit ARGS='--rows 5000,13000 --threads 1,2 --instance celeba --data DIR'
 
 Rows are faces coded by k-means (`benchmarks.trees.instances`), "celeba" or the procedural "faces".
 Where more are asked for than there are, rows are drawn again with every twentieth code of another
@@ -139,7 +139,7 @@ def _bytes(ensemble: TreeEnsemble, node: int) -> bytes:
 def _parsed() -> argparse.Namespace:
     parser = frame_options(__doc__, rounds=3)
     add_arguments(parser)
-    parser.set_defaults(instance="celeba")
+    parser.set_defaults(instance="faces")
     parser.add_argument(
         "--synthetic", action="store_true", help="drawn codes, where there is no CelebA"
     )

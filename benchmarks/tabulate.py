@@ -63,7 +63,6 @@ ROWS: dict[str, Figure] = {
     "Frechet distance, queries to target": lambda s: s["frechet"],
     "Frechet distance, references to target": lambda s: s["frechet_references"],
     "proven optimal, share": lambda s: s["proven_optimal"],
-    "seconds": lambda s: s["seconds"],
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line: run, resume, report, sweep, compare, list."""
+"""The command line: one function a command, thin over what does the work."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def run(
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Run an experiment: size=tiny|demo|paper seed=N queries=N out=DIR data=faces|celeba|folder."""
+    """Run an experiment: size=tiny|demo|paper seed=N queries=N out=DIR data=faces|celeba|..."""
 
     def go() -> RunFolder:
         from pipeline.configuration.composition import composed

@@ -22,5 +22,6 @@ def extra_package(module: str, extra: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise MissingExtraError(
-            f"The package '{error.name}' is not installed: pip install 'vqlso[{extra}]'."
+            f"The package '{error.name}' is not installed: pip install '.[{extra}]' in the "
+            "project's clone."
         ) from error

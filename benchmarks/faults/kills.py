@@ -134,7 +134,7 @@ def tables(found: Sequence[Tally]) -> Iterator[dict[str, Any]]:
         for each in found
     ]
     rows.append(["all", *(sum(int(row[place]) for row in rows) for place in range(1, 5))])
-    heads = ["run", "kills", "runs killed", "ended as if never killed", "lost"]
+    heads = ["run", "kills", "runs killed (some twice)", "ended as if never killed", "lost"]
     yield titled("Kills by what was run", heads, [list(map(str, row)) for row in rows])
     struck = sum((each.kills for each in found), Counter[str]())
     known = [[name, str(struck[name])] for name in NAMES if struck[name]]

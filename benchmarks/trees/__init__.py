@@ -1,1 +1,1 @@
-"""The exact tree optimiser against peers, and how its time grows (docs/results.md)."""
+"""The exact tree optimiser against peers, and how its time grows (docs/tree-benchmarks.md)."""

@@ -30,7 +30,6 @@ from vqlso.randomness import stream
 SOURCES = ("faces", "celeba", "interactions")
 CODINGS = ("categorical", "integer")
 
-REPOSITORY = Path(__file__).parents[2]
 # CelebA-Dialog's degrees are whole numbers: a little noise breaks their ties.
 LABEL_NOISE = 0.1
 # Patches that k-means learns from; all are coded.
@@ -150,9 +149,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=Path,
-        default=Path(
-            os.environ.get("VQLSO_CELEBA", REPOSITORY.parent / "shared" / "data" / "celeba24k")
-        ),
+        default=os.environ.get("VQLSO_CELEBA"),
         help="folder of CelebA; by default VQLSO_CELEBA",
     )
     parser.add_argument("--cache", type=Path, default=default_cache())
@@ -198,7 +195,11 @@ def coded(
 
 
 def _root(recipe: Recipe, options: argparse.Namespace) -> Path | None:
-    return options.data if recipe.source == "celeba" else None
+    if recipe.source != "celeba":
+        return None
+    if options.data is None:
+        raise ConfigError("Instances of CelebA need its folder: give --data or set VQLSO_CELEBA.")
+    return Path(options.data)
 
 
 def _fitted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import dropwhile, takewhile
 from typing import Any
 
 from rich.table import Column, Table
@@ -21,23 +22,27 @@ from vqlso.errors import MissingExtraError
 
 def listing() -> list[dict[str, str]]:
     """Rows of role, name, one line, and what to install ("" where it is installed)."""
-    rows = [_row("experiment", name, _first_comment("experiment", name)) for name in experiments()]
-    rows += [_row("study", name, _first_comment("study", name)) for name in studies()]
+    rows = [_described("experiment", name) for name in experiments()]
+    rows += [_described("study", name) for name in studies()]
     for role in ("size", "data", "generator", "objective", "method"):
-        rows += [_row(role, name, _first_comment(role, name)) for name in _choices(role)]
+        rows += [_described(role, name) for name in _choices(role)]
     targeted = {kind: TARGET_SOLVERS[kind] for kind in ONLY_TARGETS}
-    roles: tuple[tuple[str, Mapping[str, Part[Any]]], ...] = (
-        ("surrogate", SURROGATES),
-        ("solver", SOLVERS),
-        ("solver", _only("invert and score_ascent", targeted)),
-        ("solver", _only("edit_smile", DIRECTION_SOLVERS)),
-        ("retrainer", RETRAINERS),
-    )
-    for role, parts in roles:
+    parts: dict[str, dict[str, Part[Any]]] = {
+        "surrogate": {**SURROGATES},
+        "solver": {
+            **SOLVERS,
+            **_only("invert and score_ascent", targeted),
+            **_only("edit_smile", DIRECTION_SOLVERS),
+        },
+        "retrainer": {**RETRAINERS},
+    }
+    for role, known in parts.items():
         rows += [
-            _row(role, name, part.line, "" if part.installed else f"vqlso[{part.extra}]")
-            for name, part in parts.items()
+            _row(role, name, part.line, "" if part.installed else f".[{part.extra}]")
+            for name, part in known.items()
         ]
+        # Files that set a part up for one use under a name of their own, such as solver=greedy.
+        rows += [_described(role, name) for name in _choices(role) if name not in known]
     rows += [
         _row("solver.backend", name, entry.description, _missing(entry))
         for name, entry in BACKENDS.items()
@@ -95,9 +100,9 @@ def _choices(role: str) -> list[str]:
     return sorted(path.stem for path in (config_folder() / role).glob("*.yaml"))
 
 
-def _first_comment(role: str, name: str) -> str:
-    """A configuration's own first line of explanation."""
-    for line in (config_folder() / role / f"{name}.yaml").read_text().splitlines():
-        if line.startswith("# ") and "@package" not in line:
-            return line.removeprefix("# ")
-    return ""
+def _described(role: str, name: str) -> dict[str, str]:
+    """A configuration by its own first lines of explanation."""
+    lines = (config_folder() / role / f"{name}.yaml").read_text().splitlines()
+    told = dropwhile(lambda line: not line.startswith("# ") or "@package" in line, lines)
+    comment = takewhile(lambda line: line.startswith("# "), told)
+    return _row(role, name, " ".join(line.removeprefix("# ") for line in comment))

@@ -34,7 +34,7 @@ def write_tables(results: Sequence[Result], folder: StudyFolder) -> None:
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"{RUNS_TABLE} and {QUERIES_TABLE} need pyarrow, which is not installed: "
-            "`pip install 'vqlso[sweep]'`. `vqlso compare` works without them."
+            "`pip install '.[sweep]'` in the project's clone. `vqlso compare` works without them."
         ) from error
     tables = {
         RUNS_TABLE: [run_row(each) for each in results],

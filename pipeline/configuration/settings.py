@@ -286,7 +286,7 @@ class ExperimentConfig:
     Attributes:
         name: the experiment.
         task: "search" for scores, "invert" for target images, "edit" for an edit direction,
-            "train_gan", "train_pgan", or "evolve" by a person.
+            "train_gan", "train_pgan", "score_ascent", or "evolve" by a person.
         seed: of the loop; data, generator and scorers have their own.
         queries: images that the black box may score; of an inversion, for each target.
         batch: latents a proposal; of an inversion, for each target.

@@ -161,7 +161,8 @@ _ROWS: tuple[tuple[str, str, Kind, str], ...] = (
         "failures",
         "Failed queries",
         "count",
-        "Images that the scorer gave no answer for; they cost budget all the same.",
+        "Images that the scorer gave no answer for; they cost budget, unless "
+        "objective.failures_count=false.",
     ),
     (
         "kimg",

@@ -61,7 +61,8 @@ def ray_workers(count: int | None, address: str | None) -> Workers:
         if (error.name or "").partition(".")[0] != "ray":
             raise
         raise MissingExtraError(
-            "Several workers need Ray, which is not installed: `pip install 'vqlso[sweep]'`. "
+            "Several workers need Ray, which is not installed: `pip install '.[sweep]'` in the "
+            "project's clone. "
             "Without it `vqlso sweep STUDY --workers 0` does the runs one after the other."
         ) from error
     return RayWorkers(count, address)

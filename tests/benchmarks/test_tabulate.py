@@ -13,7 +13,7 @@ from pipeline.runs.folder import RunFolder
 
 ENTRIES = (
     *("query_mean", "reference_mean", "random_codes_mean", "best", "top10", "top50", "train_best"),
-    *("train_best_reconstructed", "frechet", "frechet_references", "proven_optimal", "seconds"),
+    *("train_best_reconstructed", "frechet", "frechet_references", "proven_optimal"),
 )
 
 

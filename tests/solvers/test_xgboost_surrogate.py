@@ -184,5 +184,5 @@ def test_the_missing_package_is_named(monkeypatch):
         raise ModuleNotFoundError(name=module)
 
     monkeypatch.setattr("solvers.extras.import_module", absent)
-    with pytest.raises(MissingExtraError, match=r"'xgboost' is not installed.*vqlso\[xgboost\]"):
+    with pytest.raises(MissingExtraError, match=r"'xgboost' is not installed.*\.\[xgboost\]"):
         XGBoost(K)

@@ -214,7 +214,7 @@ def test_without_ray(swept: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "pipeline.studies.ray_workers", raising=False)
     result = vqlso("sweep", "deaths.yaml")
     assert result.exit_code == MissingExtraError.exit_code
-    said(result, "pip install 'vqlso[sweep]'", "--workers 0")
+    said(result, "pip install '.[sweep]'", "--workers 0")
 
 
 def test_without_pyarrow(copied: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +223,7 @@ def test_without_pyarrow(copied: Place, monkeypatch: pytest.MonkeyPatch) -> None
     (copied.study / "comparison.html").unlink()
     result = again()
     assert result.exit_code == 0
-    assert "pip install 'vqlso[sweep]'" in result.stderr
+    assert "pip install '.[sweep]'" in result.stderr
     assert (copied.study / "comparison.html").is_file()
 
 

@@ -90,8 +90,8 @@ class DetectorCrop:
         except (ImportError, RuntimeError) as error:
             raise MissingExtraError(
                 f"Cropping by face detector needs facenet-pytorch, which cannot be used ({error}): "
-                "install it with `pip install 'vqlso[detector]'` and a torchvision of the same "
-                "build as torch, or use the centre crop, which needs nothing."
+                "`pip install '.[detector]'` in the project's clone, and a torchvision of the same "
+                "build as torch; or use the centre crop, which needs nothing."
             ) from error
         self.margin = margin
         self._detector = detectors.MTCNN(select_largest=False, device="cpu")

@@ -138,8 +138,8 @@ class FacenetIdentity:
         except (ImportError, RuntimeError) as error:
             raise MissingExtraError(
                 f"The embedding of photographed faces needs facenet-pytorch, which cannot be used "
-                f"({error}): install it with `pip install 'vqlso[detector]'` and a torchvision of "
-                "the same build as torch."
+                f"({error}): `pip install '.[detector]'` in the project's clone, and a "
+                "torchvision of the same build as torch."
             ) from error
         with torch.device("meta"):
             network = library.InceptionResnetV1(classify=True, num_classes=VGGFACE2_PEOPLE)

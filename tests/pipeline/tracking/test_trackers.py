@@ -305,7 +305,7 @@ def test_another_tracker_begins_anew(folder: RunFolder, recording: Recording) ->
 
 def test_a_missing_package_is_named_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(MissingExtraError, match=r"vqlso\[wandb\]"):
+    with pytest.raises(MissingExtraError, match=r"\.\[wandb\]"):
         check(composed("demo", ["tracker=wandb"]))
     with pytest.raises(ConfigError, match="There is no tracker 'mlfow'; did you mean 'mlflow'"):
         check(composed("demo", ["tracker=mlfow"]))

@@ -109,5 +109,5 @@ def test_a_picture_without_a_face_is_refused() -> None:
 
 def test_a_missing_detector_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "facenet_pytorch", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'vqlso\[detector\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[detector\]'"):
         DetectorCrop()

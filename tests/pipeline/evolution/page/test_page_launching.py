@@ -15,7 +15,7 @@ from vqlso.errors import ConfigError, MissingExtraError
 
 def test_gradio_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
-    with pytest.raises(MissingExtraError, match=r"vqlso\[evolve\]"):
+    with pytest.raises(MissingExtraError, match=r"\.\[evolve\]"):
         launch(tmp_path, host="127.0.0.1", port=None, browser=False, defaults=EvolutionSettings())
     assert list(tmp_path.iterdir()) == []
 
