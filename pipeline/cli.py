@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -133,6 +134,29 @@ def list_parts(as_json: JsonOption = False) -> None:
     else:
         console().print(listing_table())
         console().print(matrix_table())
+
+
+@app.command(cls=Command)
+def settings(
+    experiment: Annotated[str, typer.Argument(help="Its name; `vqlso list` shows all.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Choices as key=value, such as solver=genetic.")
+    ] = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Explain every setting that an experiment reads, with its value there."""
+    with one_paragraph(debug):
+        from pipeline.configuration.composition import composed
+        from pipeline.configuration.explained import explained
+
+        found = explained(composed(experiment, overrides or []))
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in found], indent=2))
+    else:
+        from pipeline.commands.listing import settings_table
+
+        console().print(settings_table(experiment, found))
 
 
 def main() -> None:

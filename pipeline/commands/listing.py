@@ -1,8 +1,9 @@
-"""`vqlso list`: everything that can be plugged in, one line each."""
+"""`vqlso list` and `settings`: everything that can be plugged in or set, one line each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import dropwhile, takewhile
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from rich.table import Column, Table
 
 from pipeline.configuration.composition import config_folder, experiments
+from pipeline.configuration.explained import Setting
 from pipeline.parts import GENERATORS, RETRAINERS, SOLVERS, SURROGATES
 from pipeline.parts.direction_solvers import DIRECTION_SOLVERS
 from pipeline.parts.matrix import together
@@ -52,9 +54,10 @@ def listing() -> list[dict[str, str]]:
 
 def listing_table() -> Table:
     """The rows as a table."""
-    heads = ("role", "name", "what it is", "install")
-    columns = [Column(head, overflow="fold") for head in heads]
-    table = Table(*columns, title="vqlso run EXPERIMENT role=name")
+    # Names are to be copied: what explains them gives way where there is little room.
+    names = [Column(head, no_wrap=True) for head in ("role", "name")]
+    rest = [Column(head, overflow="fold") for head in ("what it is", "install")]
+    table = Table(*names, *rest, title="vqlso run EXPERIMENT role=name")
     previous = ""
     for row in listing():
         if previous and row["role"] != previous:
@@ -75,6 +78,29 @@ def matrix_table() -> Table:
     for solver in SOLVERS:
         table.add_row(solver, *(together(generator, solver) for generator in GENERATORS))
     return table
+
+
+def settings_table(experiment: str, settings: Sequence[Setting]) -> Table:
+    """Keys, values and meanings, a section for each group."""
+    table = Table(
+        Column("setting", no_wrap=True),
+        *(Column(head, overflow="fold") for head in ("value", "what it is")),
+        title=f"vqlso run {experiment} setting=value",
+        caption="What has no effect with these parts is left out.",
+    )
+    previous = ""
+    for each in settings:
+        group = each.key.rpartition(".")[0]
+        if group != previous:
+            table.add_section()
+        table.add_row(each.key, _as_written(each.value), each.meaning)
+        previous = group
+    return table
+
+
+def _as_written(value: Any) -> str:
+    """As a person would give it on the command line."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _only(experiment: str, parts: Mapping[str, Part[Any]]) -> dict[str, Part[Any]]:

@@ -21,18 +21,18 @@ class DataConfig:
     """Which images, and which of them the generator may see.
 
     Attributes:
-        kind: "faces", "textures", "celeba" or "folder".
-        size: H = W in pixels, a multiple of 8.
-        restrict: the training set holds labels up to this (paper 003: degree <= 2). None takes
+        kind: "faces", "textures", "celeba" or "folder", chosen as data=NAME.
+        size: H = W of the images in pixels, a multiple of 8.
+        restrict: the training set holds labels up to this (paper 003: degree <= 2). null takes
             2 for degrees on 0..5, and the median of labels on any other scale.
-        count: procedural faces or textures.
+        count: how many procedural faces or textures are drawn.
         seed: of the procedural images.
         wanted: the class of textures whose label is 5, where all others have 0; null labels each
             with the number of its class.
         root: folder of the data set.
         scores: CSV of scores of an image folder.
-        file_column: its column of paths; None finds it by its name.
-        score_column: its column of scores; None finds it by its name.
+        file_column: its column of paths; null finds it by its name.
+        score_column: its column of scores; null finds it by its name.
         crop: "centre", or "detector" (MTCNN, an extra).
         max_bad_share: share of unreadable images above which loading fails.
         limit: only the first so many images of CelebA.
@@ -55,7 +55,13 @@ class DataConfig:
 
 @dataclass
 class CodebookConfig:
-    """See `vqlso.generators.quantizer.CodebookSettings`."""
+    """How a VQ-VAE's codebook learns; see `vqlso.generators.quantizer.CodebookSettings`.
+
+    Attributes:
+        update: "ema" for running means of what each code stands for, or "gradient".
+        data_init: whether the codes start at k-means centres of the first batch.
+        revival: whether codes that are hardly used are replaced.
+    """
 
     update: str = "ema"
     data_init: bool = True
@@ -67,7 +73,17 @@ class GeneratorConfig:
     """The generator and its training; see `VQVAESettings` and `VQVAETraining`.
 
     Attributes:
+        kind: one of `vqlso list`, chosen as generator=NAME.
+        width: filters of the first stage; each other of a VQ-VAE is twice as wide as the one
+            before.
+        categories: K, number of codes of a VQ-VAE.
+        dimension: of a VQ-VAE D, length of a code's vector; of a VAE the length of the latent.
+        residual_blocks: of a VQ-VAE, in the encoder and in the decoder.
         downsampling: side of a VQ-VAE's cell in pixels.
+        epochs: passes over the training set.
+        batch_size: images a step.
+        learning_rate: Adam's.
+        decay: "none", or "cosine" to let the learning rate fall to zero.
         checkpoint: weights to use instead of training.
         samples: latents that a search starts from where the generator cannot encode images.
         space: the latent space that is searched: "z", "w", "w+" or "s" of a GAN, "coarse" or "z"
@@ -107,7 +123,8 @@ class ObjectiveConfig:
     """The black box and its judge.
 
     Attributes:
-        kind: "classifier" (trained on the data in use), "celeba_dialog" or "callable".
+        kind: "classifier" (trained on the data in use), "celeba_dialog" or "callable", chosen as
+            objective=NAME.
         checkpoint: CelebA-Dialog's predictor.
         attribute: which of its heads.
         target: "module:function" of a Python callable.
@@ -136,10 +153,15 @@ class SurrogateConfig:
     """Boosted trees on codes (paper 003, appendix A.1), or a model with an uncertainty.
 
     Attributes:
-        trees, depth, leaves, min_samples_leaf: of trees.
+        kind: one of `vqlso list`, chosen as surrogate=NAME.
+        trees: how many are grown.
+        depth: levels of splits of a tree, at most.
+        leaves: of a tree, at most.
+        min_samples_leaf: fewest samples of a leaf.
         hidden: units of each layer of DNGO's network.
         inducing: points of the sparse Gaussian process.
-        epochs, batch_size: of DNGO and of the Gaussian process.
+        epochs: passes over the archive of DNGO and of the Gaussian process.
+        batch_size: of theirs, latents a step.
         learning_rate: of whatever learns by steps.
     """
 
@@ -160,12 +182,13 @@ class SolverConfig:
     """The search; each solver reads what concerns it.
 
     Attributes:
-        kind: one of `vqlso list`.
-        t: free cells.
-        importance: "gain", "split", "permutation" or "shap".
-        cells: row-major indices to free instead of the most important.
-        references: "uniform" or "weighted".
-        backend: the engine.
+        kind: one of `vqlso list`, chosen as solver=NAME.
+        t: cells of the grid that a proposal may change; the others keep the reference's codes.
+        importance: by which cells are freed: "gain", "split", "permutation" or "shap".
+        cells: row-major indices of the cells to free instead of the most important.
+        references: how the grids to start from are drawn from the training images:
+            "uniform", or "weighted" by the rank of their scores.
+        backend: the engine that solves for the best grid, one of `vqlso list`.
         node_limit: of one solve; without one every solve is proven optimal.
         time_limit: seconds of one solve; makes runs unrepeatable.
         density: share of the training latents that the bound on their density leaves outside.
@@ -233,7 +256,17 @@ class SolverConfig:
 
 @dataclass
 class RetrainerConfig:
-    """Weighted retraining; see `pipeline.retraining`."""
+    """Weighted retraining (Tripp et al. 2020); see `pipeline.retraining`.
+
+    Attributes:
+        kind: one of `vqlso list`, chosen as retrainer=NAME.
+        k: spread of the rank weights; smaller is greedier.
+        every: r, queries between two retrainings.
+        initial_epochs: passes over as many weighted samples before the first query.
+        epochs: passes at each later retraining.
+        batch_size: images a step.
+        learning_rate: of a fresh Adam each time.
+    """
 
     kind: str = "weighted"
     k: float = 1e-3
@@ -249,8 +282,8 @@ class ShiftConfig:
     """How the generator's distribution is measured after each round.
 
     Attributes:
-        samples: images a round; 0 measures nothing.
-        components: mixture components of the prior.
+        samples: images that are drawn each round; 0 measures nothing.
+        components: of the mixture that the latents are drawn from.
         patience: rounds without movement after which the run stops; 0 never stops early.
         tolerance: least change of the mean degree that counts as movement.
     """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from pipeline.configuration.idle import IDLE_BY_PART
+from pipeline.configuration.idle import IDLE_BY_PART, Idle
 from pipeline.configuration.idle_by_task import IDLE_BY_TASK
 from vqlso.errors import ConfigError
 
@@ -29,13 +29,19 @@ def check_used(config: ExperimentConfig, given: Sequence[str]) -> None:
     for key in given:
         if key.endswith(".kind") or "." not in key or _value(config, key) is None:
             continue
-        for idle in (*IDLE_BY_TASK, *IDLE_BY_PART):
-            if any(_names(each, key) for each in idle.keys) and idle.when(config):
-                why = idle.why.format_map(vars(config))
-                raise ConfigError(
-                    f"{key} was given, but has no effect with {why}: "
-                    f"{idle.remedy}, or leave {key} out."
-                )
+        if idle := idle_for(config, key):
+            why = idle.why.format_map(vars(config))
+            raise ConfigError(
+                f"{key} was given, but has no effect with {why}: {idle.remedy}, or leave {key} out."
+            )
+
+
+def idle_for(config: ExperimentConfig, key: str) -> Idle | None:
+    """What makes a setting such as "objective.target" idle, or None where something reads it."""
+    for idle in (*IDLE_BY_TASK, *IDLE_BY_PART):
+        if any(_names(each, key) for each in idle.keys) and idle.when(config):
+            return idle
+    return None
 
 
 def _names(pattern: str, key: str) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from tiny_runs import events, figures, run_tiny, tiny, vqlso
 
 from pipeline.runs.folder import RunFolder
+from vqlso.errors import ConfigError
 
 DEMANDED = {
     "queries",
@@ -140,6 +141,20 @@ def test_the_list_names_every_part() -> None:
     assert all(row["what"] for row in rows)
     table = vqlso("list").stdout
     assert all(row["name"] in table for row in rows)
+
+
+def test_settings_are_those_that_an_experiment_reads() -> None:
+    rows = json.loads(vqlso("settings", "demo", "solver.t=5", "--json").stdout)
+    by_key = {row["key"]: row["value"] for row in rows}
+    assert by_key["solver.t"] == 5
+    assert by_key["data.count"] == 10_000
+    assert not {"objective.target", "data.root", "solver.population", "gan.kimg"} & set(by_key)
+    table = vqlso("settings", "demo", "solver=genetic").stdout
+    assert "solver.mutation" in table
+    assert "solver.t " not in table
+    result = vqlso("settings", "demos")
+    assert result.exit_code == ConfigError.exit_code
+    assert "did you mean 'demo'?" in result.stderr
 
 
 def test_a_folder_of_its_own_is_made_below_runs(

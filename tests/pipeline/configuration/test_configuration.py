@@ -14,8 +14,10 @@ from pipeline.configuration.composition import (
     experiments,
     saved,
 )
+from pipeline.configuration.explained import explained
 from pipeline.configuration.idle import IDLE_BY_PART
 from pipeline.configuration.idle_by_task import IDLE_BY_TASK
+from pipeline.configuration.unused import check_used, idle_for
 from vqlso.errors import ConfigError
 
 
@@ -150,6 +152,20 @@ def test_checks_of_idle_settings_name_keys_that_exist() -> None:
     for idle in (*IDLE_BY_TASK, *IDLE_BY_PART):
         for key in idle.keys:
             assert any(known == key or known.startswith(key) for known in keys), key
+
+
+@pytest.mark.parametrize("experiment", experiments())
+def test_every_setting_is_explained(experiment: str) -> None:
+    config = composed(experiment)
+    settings = explained(config)
+    values = flat(asdict(config), leaves=True)
+    for each in settings:
+        assert values[each.key] == each.value, each.key
+        assert each.meaning.endswith("."), each.key
+        # What is shown as read is accepted.
+        check_used(config, [each.key])
+    for key in values.keys() - {each.key for each in settings}:
+        assert idle_for(config, key) is not None, key
 
 
 def test_grid_boosting_grows_no_other_trees() -> None:
