@@ -64,20 +64,12 @@ class LogExpectedImprovement:
 
 
 @dataclass(frozen=True)
-class PosteriorMean:
-    """The surrogate's own best guess, however unsure."""
-
-    def __call__(self, mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> Value:
-        """See `Criterion`."""
-        return Value(mean, np.ones_like(mean), np.zeros_like(deviation))
-
-
-@dataclass(frozen=True)
 class ConfidenceBound:
     """mean + width * standard deviation.
 
     Attributes:
-        width: above 0 the upper bound, which explores; below 0 the lower one, which is cautious.
+        width: above 0 the upper bound, which explores; below 0 the lower one, which is cautious;
+            at 0 the mean itself.
     """
 
     width: float
@@ -111,13 +103,6 @@ class Acquisition:
         value, by_mean, by_deviation = self.criterion(mean, deviation)
         slope = by_mean[:, None] * mean_slope + by_deviation[:, None] * deviation_slope
         return value, slope
-
-
-def expected_improvement(
-    mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float
-) -> NDArray[np.float64]:
-    """(n,) E[max(score - best, 0)]; 0 where it is less than the smallest float."""
-    return np.exp(LogExpectedImprovement(best)(mean, deviation).value)
 
 
 def log_standard_improvement(u: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from solvers.acquisition import Acquisition, LogExpectedImprovement, expected_improvement
+from solvers.acquisition import (
+    Acquisition,
+    ConfidenceBound,
+    Criterion,
+    LogExpectedImprovement,
+)
 from solvers.contracts import LatentDensityLike, ProbabilisticSurrogate
 from solvers.history import History
 from solvers.slsqp import maximize_acquisition
@@ -36,6 +41,8 @@ class ContinuousSearch:
         samples: of the density for each `ask`; see `maximize_acquisition`.
         successes: runs of SLSQP for each `ask`.
         min_distance: between two proposals of one `ask`.
+        confidence: maximise the prediction plus so many of its standard deviations; None for
+            expected improvement, as the paper.
         seed: of the density's fit and the samples.
 
     Raises:
@@ -52,6 +59,7 @@ class ContinuousSearch:
         samples: int = 100_000,
         successes: int = 10,
         min_distance: float = 0.01,
+        confidence: float | None = None,
         seed: int = 0,
     ) -> None:
         _check(space, quantile, samples, successes)
@@ -62,6 +70,7 @@ class ContinuousSearch:
         self.samples = samples
         self.successes = successes
         self.min_distance = min_distance
+        self.confidence = confidence
         self.seed = seed
         self._history = History(space)
         self._density: LatentDensityLike | None = None
@@ -95,10 +104,10 @@ class ContinuousSearch:
         density, density_seconds = self._fitted_density()
         fit_seconds = self._refit()
         threshold = density.quantile(self.quantile)
-        best = float(self._history.y.max())
+        criterion = self._criterion()
         began = perf_counter()
         z = maximize_acquisition(
-            Acquisition(self.surrogate, LogExpectedImprovement(best)),
+            Acquisition(self.surrogate, criterion),
             density,
             threshold,
             count=n,
@@ -109,6 +118,7 @@ class ContinuousSearch:
         )
         solve_seconds = perf_counter() - began
         mean, deviation = self.surrogate.posterior(z)
+        worth = criterion(mean, deviation).value
         training = self._training()
         parents = cdist(z, training).argmin(axis=1).astype(np.int64)
         return self._history.proposal(
@@ -116,7 +126,7 @@ class ContinuousSearch:
             z,
             parents=parents,
             predicted=mean,
-            acquisition=expected_improvement(mean, deviation, best),
+            acquisition=np.exp(worth) if self.confidence is None else worth,
             controls={"reference": training[parents]},
             details={
                 "threshold": float(threshold),
@@ -128,6 +138,11 @@ class ContinuousSearch:
                 },
             },
         )
+
+    def _criterion(self) -> Criterion:
+        if self.confidence is None:
+            return LogExpectedImprovement(float(self._history.y.max()))
+        return ConfidenceBound(self.confidence)
 
     def _training(self) -> NDArray[np.float64]:
         return self._history.z[: self._history.training_rows]

@@ -233,7 +233,13 @@ IDLE_BY_PART = (
         "add solver=surrogate_based",
     ),
     Idle(
-        ("solver.density", "solver.samples", "solver.successes", "solver.min_distance"),
+        (
+            "solver.density",
+            "solver.samples",
+            "solver.successes",
+            "solver.min_distance",
+            "solver.confidence",
+        ),
         _solver("surrogate_based", *UNGUIDED),
         "solver={solver.kind}",
         "add solver=slsqp",

@@ -195,6 +195,8 @@ class SolverConfig:
         samples: latents drawn as starting points for each proposal.
         successes: local searches for each proposal.
         min_distance: between two latents of one proposal.
+        confidence: standard deviations that are added to the prediction of what is proposed; null
+            for expected improvement.
         exploration: score per cell of distance to the nearest known grid; below 0 it stays near.
         plausibility: score given up per nat of the codes' log-probability beside their neighbours.
         least_seen: how often codes, and pairs of neighbours, must have occurred in the training
@@ -233,6 +235,7 @@ class SolverConfig:
     samples: int = 100_000
     successes: int = 10
     min_distance: float = 0.01
+    confidence: float | None = None
     exploration: float = 0.0
     plausibility: float = 0.0
     least_seen: int = 0

@@ -62,6 +62,7 @@ def _slsqp(config: ExperimentConfig, space: LatentSpace, threads: int) -> Contin
         samples=chosen.samples,
         successes=chosen.successes,
         min_distance=chosen.min_distance,
+        confidence=chosen.confidence,
         seed=config.seed,
     )
 

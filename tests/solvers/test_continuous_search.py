@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from gaussian_density import GaussianDensity
 from numpy.typing import NDArray
+from scipy.stats import norm
 
-from solvers.acquisition import expected_improvement
 from solvers.continuous_search import ContinuousSearch
 from solvers.surrogates.dngo import DNGO
 from solvers.testing import SolverCase, answered
@@ -50,6 +50,14 @@ def search(**settings: Any) -> ContinuousSearch:
 
 
 CASE = SolverCase(SPACE, lambda seed: search(seed=seed))
+
+
+def expected_improvement(
+    mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float
+) -> NDArray[np.float64]:
+    """The textbook's form (Jones et al. 1998, eq. 15)."""
+    gain = mean - best
+    return gain * norm.cdf(gain / deviation) + deviation * norm.pdf(gain / deviation)
 
 
 def started(**settings: Any) -> ContinuousSearch:
@@ -132,6 +140,20 @@ def test_the_incumbent_is_the_best_score_so_far() -> None:
     later = solver.ask(1)
     mean, deviation = solver.surrogate.posterior(later.z)
     np.testing.assert_allclose(later.acquisition, expected_improvement(mean, deviation, 30.0))
+
+
+def test_each_confidence_finds_what_is_best_by_its_own_measure() -> None:
+    found = {}
+    for width in (3.0, -3.0):
+        solver = started(confidence=width)
+        proposal = solver.ask(1)
+        mean, deviation = solver.surrogate.posterior(proposal.z)
+        np.testing.assert_allclose(proposal.acquisition, mean + width * deviation)
+        found[width] = mean[0], deviation[0]
+    for width, other in ((3.0, -3.0), (-3.0, 3.0)):
+        own, others = (mean + width * deviation for mean, deviation in (found[width], found[other]))
+        assert own > others
+    assert found[3.0][1] > found[-3.0][1]
 
 
 def test_a_smaller_share_keeps_closer_to_the_data() -> None:

@@ -33,11 +33,6 @@ def rank_weights(scores: NDArray[np.float64], k: float = 1e-3) -> NDArray[np.flo
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
-def effective_sample_size(weights: NDArray[np.float64]) -> float:
-    """Kish's (sum w)^2 / sum w^2: how many equally weighted images carry as much information."""
-    return float(weights.sum() ** 2 / np.square(weights).sum())
-
-
 def epochs(n: int, epochs: int, batch_size: int, rng: np.random.Generator) -> Batches:
     """Batches of shuffled rows, every row once an epoch; the last batch may be smaller."""
     return [rows for _ in range(epochs) for rows in _cut(rng.permutation(n), batch_size)]

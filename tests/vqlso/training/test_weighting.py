@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from vqlso.training.weighting import effective_sample_size, epochs, rank_weights, weighted_draws
+from vqlso.training.weighting import epochs, rank_weights, weighted_draws
 
 # Few distinct values, so that ties are common.
 score_lists = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=30)
@@ -73,18 +73,6 @@ def test_an_infinite_spread_is_uniform_and_a_large_one_nearly(scores: list[float
 def test_a_spread_that_is_not_positive_is_refused(k: float) -> None:
     with pytest.raises(ValueError, match="k must be positive"):
         rank_weights(np.ones(3), k)
-
-
-def test_effective_sample_size_in_closed_form() -> None:
-    assert effective_sample_size(np.full(7, 0.3)) == pytest.approx(7)
-    assert effective_sample_size(np.array([0.0, 5.0, 0.0])) == pytest.approx(1)
-    assert effective_sample_size(np.array([2.0, 1.0, 1.0])) == pytest.approx(16 / 6)
-
-
-@given(score_lists, spreads)
-def test_effective_sample_size_lies_between_one_and_all(scores: list[float], k: float) -> None:
-    size = effective_sample_size(rank_weights(np.array(scores), k))
-    assert 1 - 1e-9 <= size <= len(scores) + 1e-9
 
 
 @given(st.integers(1, 50), st.integers(0, 4), st.integers(1, 60))
