@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from solvers.free_cells import FreeCells
 from solvers.history import History
-from solvers.random_codes import codes_of_another, drawn_training_row
+from solvers.training_draws import codes_of_another, drawn_training_row
 from vqlso.archive import Archive
 from vqlso.contracts import LatentSpace
 from vqlso.randomness import stream

@@ -14,7 +14,7 @@ from solvers.exploration import Exploration, distance_to_nearest
 from solvers.free_cells import FreeCells
 from solvers.history import History
 from solvers.plausibility import NeighbourPrior, Plausibility
-from solvers.random_codes import codes_of_another, drawn_training_row
+from solvers.training_draws import codes_of_another, drawn_training_row
 from solvers.trees import Limits, Optimum, Solution, Term, maximize
 from solvers.trees.backends import backend as backend_named
 from vqlso.archive import Archive

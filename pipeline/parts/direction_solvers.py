@@ -11,6 +11,7 @@ from typing import cast
 from pipeline.configuration.settings import ExperimentConfig
 from pipeline.parts.part import Part
 from pipeline.parts.solvers import SOLVERS
+from solvers.cma_es import MOST_DIMENSIONS
 from solvers.directions import (
     DirectionCMAES,
     DirectionFromSamples,
@@ -23,7 +24,6 @@ from solvers.directions import (
 )
 from solvers.directions.enjoy_editing import EditingLoss, RegressorLoss
 from solvers.directions.from_samples import LearnsNormal
-from solvers.evolution import MOST_DIMENSIONS
 from vqlso.errors import ConfigError, SolverError
 from vqlso.generators import load_discriminator
 from vqlso.generators.stylegan2.discriminator import StyleGAN2Discriminator

@@ -13,9 +13,9 @@ from pipeline.configuration.settings import ExperimentConfig
 from pipeline.parts.part import Latents, SolverPart, latents_of, part
 from pipeline.parts.surrogates import SURROGATES, build_surrogate
 from pipeline.shift import DENSITY_ROWS
+from solvers.cma_es import CMAES, MOST_DIMENSIONS
 from solvers.continuous_search import ContinuousSearch
 from solvers.contracts import ProbabilisticSurrogate, TreeSurrogate
-from solvers.evolution import CMAES, MOST_DIMENSIONS
 from solvers.exploration import Exploration
 from solvers.free_cells import FreeCells, Importance
 from solvers.genetic import GeneticCodes

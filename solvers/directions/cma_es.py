@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from solvers.cma_es import MOST_DIMENSIONS
 from solvers.directions.edit_history import EditHistory
-from solvers.evolution import MOST_DIMENSIONS
 from solvers.extras import extra_package
 from vqlso.archive import Archive
 from vqlso.errors import SolverError

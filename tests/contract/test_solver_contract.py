@@ -4,9 +4,9 @@ import pytest
 from gaussian_density import GaussianDensity
 from linear_images import LinearImages, pixel_problem, targets
 
+from solvers.cma_es import CMAES
 from solvers.continuous_search import ContinuousSearch
 from solvers.coordinate_search import CoordinateSearch
-from solvers.evolution import CMAES
 from solvers.free_cells import FreeCells
 from solvers.genetic import GeneticCodes
 from solvers.gradient import LBFGS, Adam, GradientSearch, Nesterov

@@ -8,11 +8,11 @@ import pytest
 from toys import SPACE, Mosaic
 
 from solvers.free_cells import FreeCells
-from solvers.random_codes import drawn_training_row
 from solvers.surrogate_based import SurrogateSolver
 from solvers.surrogates import LightGBM
 from solvers.surrogates.forests import RandomForest
 from solvers.surrogates.grid_boosting import GridBoosting
+from solvers.training_draws import drawn_training_row
 from solvers.trees import Limits
 from vqlso.archive import Archive
 from vqlso.contracts import Surrogate

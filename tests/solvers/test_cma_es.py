@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from searching import answers, archive_of, as_one, best, search, start
 
-from solvers.evolution import CMAES
+from solvers.cma_es import CMAES
 from solvers.random_search import RandomLatents
 from solvers.testing import assert_same
 from vqlso.errors import SolverError

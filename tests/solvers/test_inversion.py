@@ -4,7 +4,7 @@ from linear_images import LinearImages, nearest, pixel_problem, targets
 from toys import SPACE as MOSAIC_SPACE
 from toys import Mosaic, WeightedGrey
 
-from solvers.evolution import CMAES
+from solvers.cma_es import CMAES
 from solvers.gradient import LBFGS
 from solvers.inversion import invert
 from solvers.local_search import LocalSearch
