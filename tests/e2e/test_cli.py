@@ -10,7 +10,7 @@ import pytest
 from tiny_runs import events, figures, run_tiny, tiny, vqlso
 
 from pipeline.runs.folder import RunFolder
-from vqlso.errors import ConfigError
+from vqlso.errors import ConfigError, VqlsoError
 
 DEMANDED = {
     "queries",
@@ -155,6 +155,17 @@ def test_settings_are_those_that_an_experiment_reads() -> None:
     result = vqlso("settings", "demos")
     assert result.exit_code == ConfigError.exit_code
     assert "did you mean 'demo'?" in result.stderr
+
+
+def test_the_page_of_the_run_folder_names_everything(finished: RunFolder) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "run-folder.md").read_text(encoding="utf-8")
+    summary = finished.read_json("summary.json")
+    keys = {*summary, *summary["judge"], *summary["diversity"]}
+    for event in finished.journal.events():
+        keys |= event.keys() - {"event"} | {event["event"]}
+    assert not [key for key in keys if f"`{key}`" not in page]
+    for error in (VqlsoError, *VqlsoError.__subclasses__()):
+        assert f"\n| {error.exit_code} | " in page, error
 
 
 def test_a_folder_of_its_own_is_made_below_runs(
