@@ -145,7 +145,7 @@ def table(found: Sequence[Section]) -> dict[str, object]:
         for each in found
     ]
     heads = ["queries", "processor, ms a query", "times the first", "wall-clock, ms a query"]
-    heads += ["memory, MiB", "times the first", "folders of rounds", "files but pictures"]
+    heads += ["memory, MiB", "times the first", "folders of rounds", "files other than pictures"]
     return titled("A long run", heads, rows)
 
 
