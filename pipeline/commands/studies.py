@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.studies.contracts import Watch, Workers
     from pipeline.studies.folder import StudyFolder
     from pipeline.studies.study import PlannedRun
+    from vqlso.metrics.frechet import FeatureNetwork
 
 
 def sweep(
@@ -82,6 +83,12 @@ def compare(
         bool,
         typer.Option("--no-distances", help="Without those of pooled queries, which take minutes."),
     ] = False,
+    features: Annotated[
+        Path | None, typer.Option(help="MobileNetV2 weights to measure distances with as well.")
+    ] = None,
+    inception: Annotated[
+        Path | None, typer.Option(help="torch-fidelity's Inception weights, likewise: FID.")
+    ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -96,7 +103,8 @@ def compare(
         found = results_of(folders)
         comparison = compared(found)
         if not no_distances:
-            comparison = _with_distances(comparison, found, as_json or quiet)
+            networks = _networks(features, inception)
+            comparison = _with_distances(comparison, found, as_json or quiet, networks)
         alone = len(folders) == 1 and is_study(folders[0])
         target = out or (folders[0] if alone else Path("comparison"))
         _write(comparison, target)
@@ -185,13 +193,31 @@ def _tabulated(folder: StudyFolder, silent: bool) -> Comparison:
     return comparison
 
 
-def _with_distances(comparison: Comparison, found: Results, silent: bool) -> Comparison:
+def _networks(features: Path | None, inception: Path | None) -> list[FeatureNetwork]:
+    from vqlso.metrics.inception import InceptionFeatures
+    from vqlso.metrics.mobilenet import MobileNetFeatures
+
+    networks: list[FeatureNetwork] = []
+    if inception is not None:
+        networks.append(InceptionFeatures(inception))
+    if features is not None:
+        networks.append(MobileNetFeatures(features))
+    return networks
+
+
+def _with_distances(
+    comparison: Comparison,
+    found: Results,
+    silent: bool,
+    networks: Sequence[FeatureNetwork] = (),
+) -> Comparison:
     """The same with the distances of its methods' pooled queries."""
     from dataclasses import replace
 
     from pipeline.comparison.pooled import pooled_distances
 
-    return replace(comparison, distances=pooled_distances(found.results, progress(silent)))
+    distances = pooled_distances(found.results, progress(silent), networks)
+    return replace(comparison, distances=distances)
 
 
 def _write(comparison: Comparison, folder: Path) -> None:

@@ -40,6 +40,7 @@ from vqlso.images import to_unit
 from vqlso.metrics.frechet import FeatureNetwork
 from vqlso.metrics.inception import InceptionFeatures
 from vqlso.metrics.inception_blocks import Tap
+from vqlso.metrics.mobilenet import MobileNetFeatures
 from vqlso.metrics.random_features import RandomFeatures
 from vqlso.metrics.resampling import drawn
 from vqlso.objectives.degree_classifier import DegreeClassifier
@@ -105,15 +106,20 @@ class _Queries:
         return bool(np.bincount(self.runs).max() <= len(self) - 2)
 
 
-def pooled_distances(results: Sequence[Result], progress: Progress = SILENT) -> Pooled:
+def pooled_distances(
+    results: Sequence[Result],
+    progress: Progress = SILENT,
+    networks: Sequence[FeatureNetwork] = (),
+) -> Pooled:
     """Distances of all methods with equally many queries, beside the floors; never an error.
 
     Args:
         results: finished runs, of any methods and seeds.
         progress: shows the decoding of data.
+        networks: to measure with, beside those that all runs can be measured with anyway.
     """
     try:
-        return _measured(results, progress)
+        return _measured(results, progress, networks)
     except (VqlsoError, OSError) as error:
         return Pooled(notes=(f"Without distances pooled over seeds: {error}",))
 
@@ -134,7 +140,9 @@ def scored_images(folder: RunFolder) -> Images:
     return np.stack([folder.read_image(int(id_)) for id_ in _scored(folder)])
 
 
-def _measured(results: Sequence[Result], progress: Progress) -> Pooled:
+def _measured(
+    results: Sequence[Result], progress: Progress, asked: Sequence[FeatureNetwork]
+) -> Pooled:
     configs = [anchored(saved(result.folder.config)) for result in results]
     target = target_of(results, progress)
     arms: dict[str, list[RunFolder]] = {}
@@ -152,7 +160,7 @@ def _measured(results: Sequence[Result], progress: Progress) -> Pooled:
     compared = {label: each.images() for label, each in chosen.items()}
     compared |= {REAL: target.others, **_floors(results, configs, target.others)}
     runs = {label: each.runs for label, each in chosen.items() if each.resampled_by_run}
-    networks = _networks([result.folder for result in results], configs)
+    networks = [*asked, *_networks([result.folder for result in results], configs)]
     return Pooled(
         tuple(in_features(network, compared, target, n, SEED, runs) for network in networks),
         {label: len(np.unique(each.runs)) for label, each in chosen.items()},
@@ -232,14 +240,17 @@ def _generator_of(folder: RunFolder, config: ExperimentConfig) -> Path | None:
 def _networks(
     folders: Sequence[RunFolder], configs: Sequence[ExperimentConfig]
 ) -> list[FeatureNetwork]:
-    """What can measure all runs alike: Inception where it was given, the judge if it is one."""
+    """What can measure all runs alike: networks that all were given, the judge if it is one."""
     networks: list[FeatureNetwork] = [RandomFeatures()]
     judges = [folder.path / "networks" / "judge.safetensors" for folder in folders]
     if all(path.is_file() for path in judges) and len(set(map(_digest, judges))) == 1:
         networks.append(JudgeFeatures(DegreeClassifier.load(judges[0])))
-    given = {(config.metrics.inception, config.metrics.tap) for config in configs}
-    path, tap = given.pop()
-    if not given and path is not None:
+    mobilenets = {config.metrics.features for config in configs}
+    if len(mobilenets) == 1 and (path := mobilenets.pop()) is not None:
+        networks.insert(0, MobileNetFeatures(Path(path).expanduser()))
+    inceptions = {(config.metrics.inception, config.metrics.tap) for config in configs}
+    path, tap = inceptions.pop()
+    if not inceptions and path is not None:
         networks.insert(0, InceptionFeatures(Path(path).expanduser(), cast(Tap, tap)))
     return networks
 

@@ -21,6 +21,7 @@ from pipeline.runs.folder import RunFolder
 from vqlso.data.celeba import BINARY_LABELS
 from vqlso.data.faces import procedural_faces
 from vqlso.data.image_set import ImageSet
+from vqlso.errors import CheckpointError
 from vqlso.generators.vqvae import VQVAE, VQVAENetwork, VQVAESettings
 from vqlso.metrics.frechet import features, frechet_distance
 from vqlso.metrics.kernel_distance import kernel_distance
@@ -270,3 +271,44 @@ def test_compare_shows_them_unless_told_not_to(
     assert 'id="distances"' in (tmp_path / "with" / "comparison.html").read_text()
     without = vqlso("compare", *folders, "--out", tmp_path / "without", "--no-distances", "--json")
     assert json.loads(without.stdout)["distances"] is None
+
+
+def test_networks_that_are_asked_for_measure_first(
+    run: Callable[..., RunFolder], found: NDArray[np.uint8]
+) -> None:
+    folders = [run(found[:30], t=t).path for t in (4, 8)]
+    pool = pooled_distances(results_of(folders).results, networks=[RandomFeatures(7)])
+    assert [entry["network"] for entry in pool.entries] == [
+        RandomFeatures(7).name,
+        RandomFeatures().name,
+    ]
+    assert figures(pool, REAL, 0) != figures(pool, REAL, 1)
+
+
+def test_networks_that_all_runs_were_given_measure_them(
+    run: Callable[..., RunFolder], found: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def loaded(path: Path) -> RandomFeatures:
+        asked.append(path)
+        return RandomFeatures(7)
+
+    monkeypatch.setattr(pooled, "MobileNetFeatures", loaded)
+    folders = [run(found[:30], t=t) for t in (4, 8)]
+    first, second = (folder.config.read_text() for folder in folders)
+    folders[0].config.write_text(first.replace("  features: null", "  features: /m.pth"))
+    assert len(measured(*folders).entries) == 1
+    folders[1].config.write_text(second.replace("  features: null", "  features: /m.pth"))
+    assert len(measured(*folders).entries) == 2
+    assert asked == [Path("/m.pth")]
+
+
+def test_weights_that_are_not_there_are_an_error(
+    run: Callable[..., RunFolder], found: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    folder = run(found[:20]).path
+    for option in ("--features", "--inception"):
+        result = vqlso("compare", folder, "--out", tmp_path / "x", option, tmp_path / "none.pth")
+        assert result.exit_code == CheckpointError.exit_code
+        assert "none.pth" in result.stderr
