@@ -1,6 +1,7 @@
 """Rules for all tests: one thread a process, no deadlines, and no skip without a known reason."""
 
 import os
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +19,12 @@ settings.register_profile("patient", deadline=None, max_examples=60)
 settings.load_profile("patient")
 
 KNOWN_SKIPS = Path(__file__).parents[1] / ".ci" / "known_skips.txt"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the code under test leaves on purpose, such as refuted instances, pytest clears away."""
+    tempfile.tempdir = str(tmp_path_factory.mktemp("temporary"))
 
 
 def known_reasons() -> set[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from random_ensembles import neighbourhood
+from random_ensembles import neighbourhood, random_ensemble
 
 from solvers.trees import (
     Categorical,
@@ -26,6 +26,7 @@ from solvers.trees import (
     minimize,
 )
 from solvers.trees.backends import BACKENDS
+from solvers.trees.instance import Instance
 from vqlso.errors import SolverError
 from vqlso.records import SolveStatus
 
@@ -197,6 +198,15 @@ def drawn(rng, features, terms, constraints) -> Sides:
     parts = [TERMS[kind](rng, features) for kind in terms]
     parts += [CONSTRAINTS[kind](rng, features) for kind in constraints]
     return sum(parts, Sides())
+
+
+def instance_of(seed, *, depth=3, cells=4, categories=4, trees=25, kinds=(), **more) -> Instance:
+    """A random ensemble whose cells are all free, under constraints of the kinds named."""
+    ensemble = random_ensemble(seed, cells=cells, categories=categories, trees=trees, depth=depth)
+    sides = drawn(np.random.default_rng(seed), ensemble.features, (), kinds)
+    reference = np.zeros(cells, dtype=int)
+    more = {"constraints": sides.constraints} | more
+    return Instance.checked(ensemble, np.arange(cells), reference, **more)
 
 
 def supported(name, solve, *arguments, **named):
