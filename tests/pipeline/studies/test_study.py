@@ -23,7 +23,7 @@ TWO = Study(
 def test_every_shipped_study_can_be_run(name: str) -> None:
     study = read_study(name)
     assert study.name == name
-    settings = {"table1": 3, "plausibility": 5}.get(name, 1)
+    settings = {"table1": 5, "plausibility": 5}.get(name, 1)
     given = {"figure3_celeba": ["data.root=."]}.get(name, [])  # the only one that cannot know
     assert len(planned(study, given)) == len(study.seeds) * len(study.methods) * settings
 
