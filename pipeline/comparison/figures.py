@@ -14,8 +14,9 @@ from pipeline.report.digits import Digits
 from pipeline.report.style import METHODS, canvas, inline_svg, legend_above, png
 
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+_MARKERS = ("o", "s", "^", "D")
 _FEW = 5  # seeds, up to which each is drawn beside their mean
-_WIDEST = 58  # characters beside each other in a legend; more would leave the chart no room
+WIDEST = 58  # characters beside each other in a legend; more would leave the chart no room
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,17 @@ class Chart:
 
 def look(place: int) -> tuple[str, str | tuple[float, tuple[float, ...]]]:
     """Hue and dashes of the method at this place of the comparison."""
-    return METHODS[place % len(METHODS)], _DASHES[place % len(_DASHES)]
+    return METHODS[place % len(METHODS)], _DASHES[_variant(place)]
+
+
+def marker(place: int) -> str:
+    """What stands for the method where it is a point."""
+    return _MARKERS[_variant(place)]
+
+
+def _variant(place: int) -> int:
+    """Which of four, so that no hue has the same twice below the 33rd method."""
+    return (place + place // len(METHODS)) % len(_DASHES)
 
 
 def course(
@@ -70,7 +81,7 @@ def course(
                 alpha=0.13,
                 linewidth=0,
             )
-            label = textwrap.fill(curve.arm, _WIDEST // columns)
+            label = textwrap.fill(curve.arm, WIDEST // columns)
             axes.plot(curve.x, curve.mean, color=hue, linestyle=dashes, label=label)
         axes.set_ylim(_limits(curves))
         axes.set_xlabel(x_label)

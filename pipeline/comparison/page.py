@@ -18,6 +18,7 @@ from pipeline.comparison.table import (
     notes,
     pooled_tables,
 )
+from pipeline.comparison.tradeoff import tradeoffs
 from pipeline.pictures import data_uri, png
 from pipeline.report.style import css_variable
 from pipeline.report.template import template
@@ -54,7 +55,7 @@ class Line:
 
 def files_of(comparison: Comparison) -> dict[str, bytes]:
     """Everything that a comparison leaves, by file name; the page needs none of the others."""
-    charts = _charts(comparison)
+    charts = _charts(comparison) | tradeoffs(comparison)
     page = render(comparison, {name: chart.svg for name, chart in charts.items()})
     images = {f"{CHARTS}/{name}.png": chart.png for name, chart in charts.items()}
     if strips := best_strips(comparison):

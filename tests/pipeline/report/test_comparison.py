@@ -18,7 +18,7 @@ from tiny_runs import said, vqlso
 from pipeline.comparison.best_of_methods import best_strips
 from pipeline.comparison.curves import curves
 from pipeline.comparison.methods import Comparison, compared
-from pipeline.comparison.page import render
+from pipeline.comparison.page import PAGE, files_of, render
 from pipeline.comparison.pooled import Pooled
 from pipeline.comparison.results import results_of
 from pipeline.comparison.table import distances_shown
@@ -212,6 +212,10 @@ def test_pooled_distances_are_labelled_by_network_and_n(comparison: Comparison) 
     assert "41.00 ± 1.00" in shown
     assert "a network" in shown
     assert 'id="distances"' not in render(comparison, {})
+    files = files_of(full)
+    assert files["charts/tradeoff-0.png"].startswith(b"\x89PNG")
+    assert f"solver.t=8 {full.cells['query_mean', 'solver.t=8'].mean:.2f}" in files[PAGE].decode()
+    assert not [name for name in files_of(comparison) if "tradeoff" in name]
 
 
 def test_one_seed_has_no_interval(folders: dict[int, list[Path]]) -> None:
