@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.distributed as dist
@@ -124,7 +124,16 @@ class BatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation by the statistics of the whole batch, on CPUs as on GPUs.
 
     torch's SyncBatchNorm does the same, on GPUs only.
+
+    Attributes:
+        fixed: in training, too, normalise by the running statistics and leave them as they are.
     """
+
+    fixed = False
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, or evaluation mode; with fixed statistics always this."""
+        return super().train(mode and not self.fixed)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, C, h, w) -> the same shape."""

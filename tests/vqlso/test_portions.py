@@ -61,6 +61,19 @@ def test_alone_layers_are_torchs_to_the_last_bit() -> None:
             assert torch.equal(a, b)
 
 
+def test_fixed_statistics_normalise_in_training_as_in_evaluation() -> None:
+    layer = BatchNorm2d(4)
+    layer(torch.randn(16, 4, 3, 3) * 3 + 1)
+    state = {name: value.clone() for name, value in layer.state_dict().items()}
+    x = torch.randn(8, 4, 3, 3)
+    expected = layer.eval()(x)
+    layer.fixed = True
+    assert torch.equal(layer.train()(x), expected)
+    assert all(torch.equal(value, state[name]) for name, value in layer.state_dict().items())
+    layer.fixed = False
+    assert not torch.allclose(layer.train()(x), expected)
+
+
 @needs_gloo
 def test_three_processes_know_of_whole_batches_what_one_would() -> None:
     for process in ended(started(WORKER, processes=3)):

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from vqlso.errors import ConfigError, DataError
 from vqlso.generators.vae import VAE, Posterior, VAENetwork, VAESettings
 from vqlso.images import to_unit
+from vqlso.portions import BatchNorm2d
 from vqlso.progress import SILENT, Progress
 from vqlso.randomness import stream, torch_seed
 from vqlso.records import FitReport
@@ -197,21 +198,30 @@ def finetune_vae(
 
     Beta stays where the training left it: a second warm-up would give up the prior each time.
 
-    Raises:
-        DataError: a single image a step, which batch normalisation cannot learn from.
+    So do the statistics of batch normalisation. A weighted batch draws the few best images again
+    and again; normalised by statistics of its own the network computes something else, whatever
+    the step size (docs/choices.md).
     """
     network = copy.deepcopy(generator.network).requires_grad_(True)
+    _fix_statistics(network, True)
     report = fit(
         network,
         partial(vae_loss, beta=beta),
         fetch,
-        _of_several(batches),
+        batches,
         seed=seed,
         optimisation=optimisation,
         progress=progress,
         description="retraining the VAE",
     )
+    _fix_statistics(network, False)
     return VAE(network), report
+
+
+def _fix_statistics(network: nn.Module, fixed: bool) -> None:
+    for layer in network.modules():
+        if isinstance(layer, BatchNorm2d):
+            layer.fixed = fixed
 
 
 def reconstruction_error(generator: VAE, images: NDArray[np.uint8], chunk: int = 2048) -> float:
