@@ -1,6 +1,7 @@
 """How large a step may weighted retraining take before it damages the generator?
 
     python -m benchmarks.finetuning
+    python -m benchmarks.finetuning generator=vae_demo
     python -m benchmarks.finetuning data=celeba data.root=DIR generator.epochs=50
 
 Retrains on rank-weighted samples of the training set as a run does, one epoch and then tenths of
@@ -17,17 +18,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.configuration.composition import composed
+from pipeline.configuration.settings import ExperimentConfig
 from pipeline.experiment import threads_of
 from pipeline.parts import build_retrainer
+from pipeline.parts.generators import quality
 from pipeline.preparation.preparing import prepare
 from pipeline.retraining import WeightedRetraining
 from pipeline.runs.folder import RunFolder
+from vqlso.contracts import Generator
 from vqlso.hardware import limit_threads
 from vqlso.progress import SILENT
 from vqlso.randomness import stream
 from vqlso.training.fitting import Optimisation
-from vqlso.training.vqvae import reconstruction_quality
 
 STEP_SIZES = (1e-3, 3e-4, 1e-4, 3e-5)
 RETRAININGS = 10
@@ -53,16 +59,20 @@ def main(overrides: Sequence[str]) -> None:
                 generator, _ = how.retrain(generator, start.archive, seed=0, round_=round_)
                 if round_ in (1, RETRAININGS + 1):
                     errors = {
-                        name: reconstruction_quality(generator, images)["reconstruction_error"]
+                        name: _error(config, generator, images)
                         for name, images in (("uniform", uniform), ("weighted", weighted))
                     }
                     row = {"step_size": step_size, "retrainings": round_}
                     print(json.dumps(row | {k: round(v, 4) for k, v in errors.items()}), flush=True)
         before = {
-            name: round(reconstruction_quality(start.generator, images)["reconstruction_error"], 4)
+            name: round(_error(config, start.generator, images), 4)
             for name, images in (("uniform", uniform), ("weighted", weighted))
         }
         print(json.dumps({"retrainings": 0} | before))
+
+
+def _error(config: ExperimentConfig, generator: Generator, images: NDArray[np.uint8]) -> float:
+    return quality(config.generator, generator, images)["reconstruction_error"]
 
 
 if __name__ == "__main__":
